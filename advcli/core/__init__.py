@@ -1,0 +1,1 @@
+"""The words that every room shares: rows, norms, keyed randomness and results."""

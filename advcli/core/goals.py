@@ -1,0 +1,90 @@
+"""What an attack wants of each row: to leave a label or to reach a target, as losses to climb.
+
+Everything here is per row and in float64. Kernels round the last bit of an exponential or a sum differently from one
+batch size to the next; rounding the result to float32 removes the difference, and so a row's course never depends on
+which rows stand beside it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from advcli.core.shapes import Flags, Floats, Integers, Logits
+
+LossName = Literal["log-odds", "margin", "dlr"]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Leave ``label`` (where ``target`` is -1) or reach ``target``.
+
+    Args:
+        label: (N,) true classes.
+        target: (N,) classes to reach, or -1.
+    """
+
+    label: Integers
+    target: Integers
+
+    @property
+    def pivot(self) -> Integers:
+        """The class whose logit matters most: the target, or the label where there is none."""
+        return torch.where(self.target >= 0, self.target, self.label)
+
+    def reached(self, logits: Logits, least: float | Floats = 0.0) -> Flags:
+        """Say which rows are where the attack wants them, by more than ``least`` logits; a tie is not enough."""
+        return self.loss(logits, "margin") > least
+
+    def loss(self, logits: Logits, name: LossName = "log-odds") -> Floats:
+        """Loss to climb, one per row, in float64.
+
+        Args:
+            logits: (N, K) with K >= 2; ``dlr`` needs 3, targeted 4.
+            name: ``log-odds``: cross-entropy in the form log(1 - p) - log(p), which has the same direction and cannot
+                underflow; ``margin``: highest other logit minus the label's; ``dlr``: the margin over the spread of the
+                highest logits, whatever the scale of the network's output.
+
+        Source: Croce and Hein 2020, https://arxiv.org/abs/2003.01690, equations 6 and 7 (dlr).
+        """
+        wide = logits.double()
+        away = _LOSSES[name](wide, self.pivot, self.target >= 0)
+        return torch.where(self.target >= 0, -away, away)
+
+    def ascent(self, logits: Logits, name: LossName = "log-odds") -> Logits:
+        """Cotangent (N, K) of the loss: what ``pull`` turns into the gradient of the loss in the pixels."""
+        with torch.enable_grad():
+            leaf = logits.detach().double().requires_grad_()
+            (cotangent,) = torch.autograd.grad(self.loss(leaf, name).sum(), leaf)
+        return cotangent.to(logits.dtype)
+
+
+def _log_odds(logits: Tensor, pivot: Tensor, _targeted: Tensor) -> Tensor:
+    return torch.logsumexp(_without(logits, pivot), 1) - _at(logits, pivot)
+
+
+def _margin(logits: Tensor, pivot: Tensor, _targeted: Tensor) -> Tensor:
+    return _without(logits, pivot).amax(1) - _at(logits, pivot)
+
+
+def _dlr(logits: Tensor, pivot: Tensor, targeted: Tensor) -> Tensor:
+    ranked = logits.sort(1, descending=True).values
+    lower = torch.where(targeted, (ranked[:, 2] + ranked[:, min(3, ranked.shape[1] - 1)]) / 2, ranked[:, 2])
+    return _margin(logits, pivot, targeted) / (ranked[:, 0] - lower + 1e-12)
+
+
+_LOSSES: dict[LossName, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "log-odds": _log_odds,
+    "margin": _margin,
+    "dlr": _dlr,
+}
+
+
+def _at(logits: Tensor, classes: Tensor) -> Tensor:
+    return logits.gather(1, classes[:, None])[:, 0]
+
+
+def _without(logits: Tensor, classes: Tensor) -> Tensor:
+    return logits.scatter(1, classes[:, None], float("-inf"))

@@ -1,0 +1,1 @@
+"""What the subcommands do, one function each, without printing anything."""

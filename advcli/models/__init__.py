@@ -1,0 +1,1 @@
+"""Classifiers: networks found, loaded and held to one contract."""

@@ -1,0 +1,179 @@
+"""The classifier: pixels in [0, 1] to logits, held to one contract, and shown to the network in blocks.
+
+A network's kernels are chosen by the batch size, so the last bits of a row can depend on how many rows stand beside
+it, and the sign of a gradient turns a last bit into 2 eps. Measured on a CPU, a row's logits and gradients are the
+same to the bit for every batch of 16 rows or more, in any place and beside any neighbours. So the network is never
+shown fewer than ``block`` rows: a short batch is filled up with repeats. On other devices, where the whole shape
+chooses the kernel, every block has exactly ``block`` rows.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from advcli.core.shapes import Logits, Pixels
+from advcli.errors import ContractError, ModelError
+from advcli.models.card import Card
+from advcli.models.folding import fold
+from advcli.models.looking import Block, Look, watching
+
+Precision = Literal["fp32", "bf16", "fp16"]
+SMALLEST_STEADY = 16  # rows from which a CPU's kernels no longer change with the batch size
+_LOW = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_CHUNK_PIXELS = 64 * 32 * 32  # a block of about this many pixels keeps the activations of small networks in the cache
+
+
+class Classifier:
+    """A frozen network in evaluation mode, with its normalization inside.
+
+    Args:
+        network: normalized pixels to logits; copied where batch norms are folded, otherwise frozen in place.
+        card: its description.
+        device: where to compute.
+        precision: of the passes that search (``look``); the passes that judge (``logits``) are always fp32.
+        block: rows the network is shown at least (CPU, 16 or more) or exactly (1 to 15, and other devices).
+
+    Attributes:
+        fingerprint: SHA-256 of the weights as loaded.
+        folded: number of batch norms folded away.
+
+    Raises:
+        ModelError: the network's output is not (N, K) with K the number of class names.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        card: Card,
+        *,
+        device: torch.device | str = "cpu",
+        precision: Precision = "fp32",
+        block: int = SMALLEST_STEADY,
+    ) -> None:
+        self.card = card
+        self.device = torch.device(device)
+        self.precision = precision
+        self.block = block
+        self.fingerprint = _fingerprint(network)
+        shape = (-1, 1, 1)
+        self._mean = torch.tensor(card.preprocessing.mean, device=self.device).view(shape)
+        self._std = torch.tensor(card.preprocessing.std, device=self.device).view(shape)
+        network = network.eval().requires_grad_(requires_grad=False).to(self.device)
+        probe = torch.rand(2, 3, *card.preprocessing.size, generator=torch.Generator().manual_seed(0))
+        _check_output(network, self._normalize(probe.to(self.device)), card)
+        self.network, self.folded = fold(network, self._normalize(probe.to(self.device)))
+        self.network = self.network.to(memory_format=torch.channels_last)
+
+    def logits(self, pixels: Pixels) -> Logits:
+        """Judge pixels: fp32 logits, no gradient.
+
+        Args:
+            pixels: float32 (N, 3, H, W) in [0, 1] at the network's input size, N >= 1.
+
+        Raises:
+            ContractError: pixels are outside [0, 1] or of another size.
+            ModelError: a logit is not finite.
+        """
+        self._check(pixels)
+        with torch.no_grad():
+            parts = [self._forward(filled)[:count] for filled, count in self._blocks(pixels)]
+        return _finite(torch.cat(parts))
+
+    def look(self, pixels: Pixels, *, gradient: bool = True, watch: str | None = None) -> Look:
+        """Run the network in the search precision.
+
+        Args:
+            pixels: as for ``logits``.
+            gradient: keep what a gradient needs.
+            watch: name of a module whose output to keep, with the gradient in it.
+
+        Raises:
+            ContractError: pixels are outside [0, 1] or of another size.
+            ModelError: a logit is not finite.
+        """
+        self._check(pixels)
+        blocks = []
+        for filled, count in self._blocks(pixels):
+            leaf = filled.requires_grad_(gradient)
+            with torch.set_grad_enabled(gradient), watching(self.network, watch) as watched, self._search_precision():
+                logits = self._forward(leaf).float()
+            blocks.append(Block(leaf, logits, watched.get("output"), count))
+        look = Look(blocks)
+        _finite(look.logits)
+        return look
+
+    def _forward(self, pixels: Tensor) -> Tensor:
+        output = self.network(self._normalize(pixels).contiguous(memory_format=torch.channels_last))
+        return output  # type: ignore[no-any-return]
+
+    def _normalize(self, pixels: Tensor) -> Tensor:
+        return (pixels - self._mean) / self._std
+
+    def _search_precision(self) -> AbstractContextManager[object]:
+        low = _LOW.get(self.precision)
+        return nullcontext() if low is None else torch.autocast(self.device.type, low)
+
+    def _blocks(self, pixels: Tensor) -> Iterator[tuple[Tensor, int]]:
+        """Yield (rows for the network, how many of them are real)."""
+        for part in torch.split(pixels.detach(), self._sizes(len(pixels))):
+            short = self.block - len(part)
+            repeats = part[torch.arange(max(short, 0), device=part.device) % len(part)]
+            yield torch.cat([part, repeats]), len(part)
+
+    def _sizes(self, count: int) -> list[int]:
+        exact = self.device.type != "cpu" or self.block < SMALLEST_STEADY
+        if exact:
+            return [min(self.block, count - start) for start in range(0, count, self.block)]
+        height, width = self.card.preprocessing.size
+        most = max(self.block, _CHUNK_PIXELS // (height * width))
+        parts = max(1, min(-(-count // most), count // self.block))  # none smaller than a block, where that can be
+        return [count // parts + (place < count % parts) for place in range(parts)]
+
+    def _check(self, pixels: Tensor) -> None:
+        expected = (3, *self.card.preprocessing.size)
+        found = tuple(pixels.shape)
+        if found[1:] != expected or not found[0]:
+            raise ContractError(f"the classifier takes pixels (N, {', '.join(map(str, expected))}), not {found}")
+        low, high = pixels.aminmax()
+        if not (low >= 0 and high <= 1):  # also true for NaN
+            raise ContractError(f"the classifier takes pixels in [0, 1], not [{float(low):.4g}, {float(high):.4g}]")
+
+
+def _fingerprint(network: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _check_output(network: nn.Module, probe: Tensor, card: Card) -> None:
+    with torch.no_grad():
+        try:
+            output = network(probe)
+        except RuntimeError as error:
+            height, width = card.preprocessing.size
+            why = str(error).splitlines()[0]
+            raise ModelError(
+                f"{card.name} does not take {height} x {width} pixels: {why}", "give its input size with --size"
+            ) from error
+    if not isinstance(output, Tensor) or output.ndim != 2:
+        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ModelError(
+            f"{card.name} gives {shape}, not logits (N, K)",
+            "wrap it so that it returns logits: --model file.py:function",
+        )
+    if output.shape[1] != len(card.classes):
+        raise ModelError(
+            f"{card.name} has {output.shape[1]} logits but {len(card.classes)} class names", "give --classes FILE"
+        )
+
+
+def _finite(logits: Tensor) -> Tensor:
+    if not torch.isfinite(logits).all():
+        raise ModelError("the network's logits are not finite", "check the weights, or use --precision fp32")
+    return logits

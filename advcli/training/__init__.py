@@ -1,0 +1,1 @@
+"""Networks learn here: recipes, augmentation and the loop."""
