@@ -4,12 +4,13 @@ Source: Szegedy et al. 2014, https://arxiv.org/abs/1312.6199, section 4.2 (Gauss
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from torch import Tensor
 
 from advcli.core.norms import Norm
 from advcli.core.rows import Pull, RowNoise, Rows
+from advcli.registry import Range
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class GaussianNoise:
         steps: draws at most; each starts again from the image.
     """
 
-    sigma: float | None = None
+    sigma: Annotated[float | None, Range(0)] = None
     steps: int = 1
 
     norms: ClassVar[tuple[Norm, ...]] = ()

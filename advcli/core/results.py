@@ -63,11 +63,11 @@ class AttackRecord(Record):
         norm: in which eps is measured; none where the attack has no ball.
         eps: radius of the ball, in pixel units ([0, 1]).
         target: class to reach; none for an untargeted attack.
-        adversarial_prediction: class of the adversarial pixels in float32.
+        adversarial_prediction: class of the adversarial picture as saved.
         adversarial_probability: softmax probability of that class.
-        fooled: the float pixels are not classified as ``label``.
-        fooled_as_saved: the PNG, read back, is not classified as ``label``, by more than rounding errors of the network.
-        hit_target: the float pixels are classified as ``target``; none for an untargeted attack.
+        fooled: the float pixels that the attack found are not classified as ``label``; comparable with the literature.
+        fooled_as_saved: the PNG, read back, is not classified as ``label``, by more than the network's rounding errors.
+        hit_target: the picture as saved is classified as ``target``; none for an untargeted attack.
         passes: forward passes that the search took, the final check of the eight-bit picture included.
         pulls: backward passes that the search took.
         linf: largest change of a pixel value, as saved, in [0, 1].
@@ -182,7 +182,8 @@ class Report(Result):
         schema_version: of this file and of the records.
         command: the subcommand.
         command_line: as typed, of the last call.
-        settings: all settings, defaults filled in, with the methods' own.
+        settings: what decides the results, defaults filled in, with the methods' own; a run with other settings is
+            another run.
         model: the classifier.
         environment: versions, device, precision, threads.
         seed: of all randomness.
@@ -193,8 +194,8 @@ class Report(Result):
         tables: name of a table to its path, relative to the run's folder; charts likewise.
         timings: how long it took.
         started: ISO 8601, UTC.
-        finished: likewise.
-        exit_code: of the last call.
+        finished: likewise; none while the run is under way, or where it was interrupted.
+        exit_code: of the last call; likewise.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -207,10 +208,10 @@ class Report(Result):
     block: int | None
     inputs: dict[str, object]
     preflight: tuple[str, ...] = ()
-    summary: dict[str, object]
+    summary: dict[str, object] = {}
     tables: dict[str, str] = {}
     figures: dict[str, str] = {}
-    timings: Timings
+    timings: Timings | None = None
     started: str
-    finished: str
-    exit_code: int
+    finished: str | None = None
+    exit_code: int | None = None

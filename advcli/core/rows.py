@@ -11,6 +11,8 @@ from advcli.core.randomness import RowNoise
 from advcli.core.shapes import Integers, Logits, Pixels
 from advcli.errors import ContractError
 
+__all__ = ["Pull", "RowNoise", "Rows"]  # what an attack's file imports
+
 
 class Pull(Protocol):
     """The vector-Jacobian product of the classifier at the rows' current pixels; may be called several times a step."""
@@ -97,7 +99,7 @@ class Rows:
                 raise ContractError(
                     f"rows that differ in {odd} cannot be joined; an attack creates its tensors in start"
                 )
-        return cls(**{name: torch.cat([part._tensors[name] for part in parts]) for name in parts[0]})
+        return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in parts[0]})
 
     def column(self, value: float | Tensor) -> Tensor:
         """Shape one value per row (N,), or one for all, as (N, 1, 1, 1) to go with pixels."""

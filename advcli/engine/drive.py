@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from advcli.core.attack import Attack, Traits, traits
+from advcli.core.goals import Goal
 from advcli.core.grid import SLACK, to_grid
 from advcli.core.norms import BALLS, Ball
 from advcli.core.rows import Rows
@@ -61,9 +62,24 @@ class Outcome:
             torch.full_like(rows.eps, torch.inf), count.clone(), count.clone(),
         )  # fmt: skip
 
-    def saved_reaches(self, label: Integers, target: Integers) -> Flags:
-        """Say which saved pictures leave the label, or reach the target, for certain."""
-        return _certain(Rows(index=label, label=label, target=target), self.saved_logits)
+    @classmethod
+    def unmoved(cls, rows: Rows, logits: Logits) -> "Outcome":
+        """The images themselves, by their own logits, at no cost."""
+        outcome = cls.blank(rows, logits.shape[1])
+        outcome.logits, outcome.saved_logits = logits.clone(), logits.clone()
+        outcome.rank = certain(rows.goal, logits).long() * AS_SAVED
+        outcome.distance = torch.zeros_like(rows.eps)
+        return outcome
+
+    def put(self, places: Flags, found: "Outcome") -> None:
+        """Replace some rows by what was found for them."""
+        for name in vars(self):
+            getattr(self, name)[places] = getattr(found, name)
+
+
+def certain(goal: Goal, logits: Logits) -> Flags:
+    """Say which rows are at their goal by more than the network's rounding errors."""
+    return goal.reached(logits, CERTAIN * logits.double().abs().amax(1))
 
 
 def drive(attack: Attack, classifier: Classifier, rows: Rows, *, in_flight: int, early_exit: bool = True) -> Outcome:
@@ -72,7 +88,7 @@ def drive(attack: Attack, classifier: Classifier, rows: Rows, *, in_flight: int,
     Args:
         attack: start, step and traits.
         classifier: what to fool.
-        rows: ``images`` on the grid of eight-bit pictures, ``eps``, ``label``, ``target`` and ``key``; see ``new_rows``.
+        rows: as ``Rows`` describes them, new; ``images`` on the grid of eight-bit pictures.
         in_flight: rows that are attacked at a time; changes speed and memory, never a result.
         early_exit: let a row go when its saved picture reaches the goal. Otherwise every row makes all its steps and
             the last success is kept.
@@ -139,7 +155,7 @@ class _Judge:
             exact = self.classifier.logits(found.adversarial)
             rows.passes = rows.passes + worth
         rank = found.goal.reached(exact).long() * IN_FLOAT
-        rank = torch.where(_certain(found, saved_logits), AS_SAVED, rank)
+        rank = torch.where(certain(found.goal, saved_logits), AS_SAVED, rank)
         distance = (self.ball or BALLS["l2"]).size(saved - found.images)
         better = self._better(rank, distance, found.index)
         place = found.index[better]
@@ -156,10 +172,6 @@ class _Judge:
         else:  # the latest, unless the first was good enough
             among_equals = torch.full_like(before, not self.early_exit, dtype=torch.bool)
         return (rank > before) | ((rank == before) & (among_equals | (rank == NOTHING)))
-
-
-def _certain(rows: Rows, logits: Logits) -> Flags:
-    return rows.goal.reached(logits, CERTAIN * logits.double().abs().amax(1))
 
 
 def _started(attack: Attack, what: Traits, rows: Rows) -> Rows:

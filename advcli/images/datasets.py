@@ -50,7 +50,8 @@ def load_labelled(folders: Sequence[Path], size: int, classes: Sequence[str] | N
         for name, inside in _class_folders(folder).items():
             if name not in names:
                 raise UsageError(
-                    f"{folder} has a class {name!r} that is not one of {', '.join(names)}", "give folders of one set of classes"
+                    f"{folder} has a class {name!r} that is not one of {', '.join(names)}",
+                    "give folders of one set of classes",
                 )
             paths += inside
             labels += [names.index(name)] * len(inside)
@@ -69,7 +70,9 @@ def _class_folders(folder: Path) -> dict[str, list[Path]]:
     }
     found = {name: paths for name, paths in found.items() if paths}
     if not found:
-        raise NoInputError(f"{folder} holds no class folders with pictures", "give --data a folder like FOLDER/cat/0001.png")
+        raise NoInputError(
+            f"{folder} holds no class folders with pictures", "give --data a folder like FOLDER/cat/0001.png"
+        )
     return found
 
 

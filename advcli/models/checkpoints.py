@@ -2,10 +2,9 @@
 
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import safetensors
 import safetensors.torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from advcli.errors import ModelError, UsageError
 from advcli.models.card import Card, Interpolation, Preprocessing
-from advcli.models.pickles import load_pickle, state_dict_in
+from advcli.models.pickles import load_pickle, state_dict_in, without_prefixes
 from advcli.models.sniffing import sniff
 
 FORMAT_VERSION = 1
@@ -71,7 +70,7 @@ def write_model(path: Path, network: nn.Module, card: Card) -> None:
     beside = path.with_name(path.name + ".part")
     try:
         beside.write_bytes(safetensors.torch.save(state, _metadata(card)))
-        os.replace(beside, path)
+        beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise UsageError(f"cannot write {path}: {error.strerror or error}", "give another --out") from error
@@ -87,7 +86,7 @@ def read_header(path: Path) -> Header | None:
         ModelError: the file is damaged, or of a format that came after this version.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except (safetensors.SafetensorError, OSError) as error:
         raise _damage(path, error) from error
@@ -102,7 +101,7 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], Header | None]:
     """
     header = read_header(path)
     try:
-        return safetensors.torch.load_file(path), header
+        return without_prefixes(safetensors.torch.load_file(path)), header
     except (safetensors.SafetensorError, OSError) as error:
         raise _damage(path, error) from error
 
@@ -145,7 +144,7 @@ def _parse(metadata: dict[str, str]) -> Header:
         preprocessing=Preprocessing(
             size=(int(height), int(width)),
             resize=int(json.loads(metadata["resize"])),
-            interpolation=interpolation,
+            interpolation=cast("Interpolation", interpolation),
             mean=_triple(metadata["mean"]),
             std=_triple(metadata["std"]),
         ),

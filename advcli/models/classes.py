@@ -24,11 +24,11 @@ def from_file(path: Path) -> tuple[str, ...]:
         UsageError: the file cannot be read, has another form, or leaves an index out.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig").strip()
+        text = path.read_text(encoding="utf-8-sig").rstrip()
     except (OSError, UnicodeDecodeError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or "it is not UTF-8 text"
         raise UsageError(f"cannot read --classes {path}: {reason}", FORMS) from error
-    names = _from_json(text, path) if text[:1] in ("[", "{") else [line.strip() for line in text.splitlines()]
+    names = _from_json(text, path) if text.lstrip()[:1] in ("[", "{") else [line.strip() for line in text.splitlines()]
     if not names:
         raise UsageError(f"--classes {path} is empty", FORMS)
     if "" in names:
@@ -71,7 +71,7 @@ def match(word: str, classes: Sequence[str]) -> int | None:
     alike = [index for index, name in enumerate(classes) if _bare(name) == _bare(word)]
     if alike:
         return alike[0] if len(alike) == 1 else None
-    if word.isascii() and word.isdigit() and int(word) < len(classes):
+    if word.isascii() and word.isdigit() and len(word) < 10 and int(word) < len(classes):
         return int(word)
     return None
 

@@ -62,10 +62,12 @@ class Classifier:
         shape = (-1, 1, 1)
         self._mean = torch.tensor(card.preprocessing.mean, device=self.device).view(shape)
         self._std = torch.tensor(card.preprocessing.std, device=self.device).view(shape)
-        network = network.eval().requires_grad_(requires_grad=False).to(self.device)
+        network = network.eval().to(self.device)
+        for parameter in network.parameters():  # one by one: TorchScript has no requires_grad_ for a whole module
+            parameter.requires_grad_(requires_grad=False)
         probe = torch.rand(2, 3, *card.preprocessing.size, generator=torch.Generator().manual_seed(0))
-        _check_output(network, self._normalize(probe.to(self.device)), card)
-        self.network, self.folded = fold(network, self._normalize(probe.to(self.device)))
+        _check_output(network, self.normalize(probe.to(self.device)), card)
+        self.network, self.folded = fold(network, self.normalize(probe.to(self.device)))
         self.network = self.network.to(memory_format=torch.channels_last)
 
     def logits(self, pixels: Pixels) -> Logits:
@@ -106,11 +108,17 @@ class Classifier:
         _finite(look.logits)
         return look
 
-    def _forward(self, pixels: Tensor) -> Tensor:
-        output = self.network(self._normalize(pixels).contiguous(memory_format=torch.channels_last))
-        return output  # type: ignore[no-any-return]
+    @property
+    def rows_at_once(self) -> int:
+        """Rows that the network is best shown together."""
+        height, width = self.card.preprocessing.size
+        return max(self.block, _CHUNK_PIXELS // (height * width)) if self.device.type == "cpu" else self.block
 
-    def _normalize(self, pixels: Tensor) -> Tensor:
+    def _forward(self, pixels: Tensor) -> Tensor:
+        return self.network(self.normalize(pixels).contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
+
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """Turn pixels in [0, 1] into what the network was trained on."""
         return (pixels - self._mean) / self._std
 
     def _search_precision(self) -> AbstractContextManager[object]:
@@ -128,9 +136,9 @@ class Classifier:
         exact = self.device.type != "cpu" or self.block < SMALLEST_STEADY
         if exact:
             return [min(self.block, count - start) for start in range(0, count, self.block)]
-        height, width = self.card.preprocessing.size
-        most = max(self.block, _CHUNK_PIXELS // (height * width))
-        parts = max(1, min(-(-count // most), count // self.block))  # none smaller than a block, where that can be
+        parts = max(
+            1, min(-(-count // self.rows_at_once), count // self.block)
+        )  # none smaller than a block, where that can be
         return [count // parts + (place < count % parts) for place in range(parts)]
 
     def _check(self, pixels: Tensor) -> None:

@@ -32,7 +32,7 @@ def fold(network: nn.Module, probe: Tensor) -> tuple[nn.Module, int]:
         layer, norm = folded.get_submodule(layer_name), folded.get_submodule(norm_name)
         fuse: Any = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
         _put(folded, layer_name, fuse(layer, norm))
-        _put(folded, norm_name, nn.Identity())
+        _put(folded, norm_name, nn.Identity().eval())
     with torch.no_grad():
         expected, found = network(probe), folded(probe)
     if not torch.allclose(found, expected, rtol=0, atol=AGREEMENT * float(expected.abs().max())):

@@ -37,11 +37,11 @@ def load_pickle(path: Path, *, trust: bool = False) -> object:
         with warnings.catch_warnings():
             # Said of newer pickle protocols, which then fail all the same, and with a better reason.
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
-            return torch.load(path, weights_only=True, map_location="cpu")
+            return _load(path, weights_only=True)
     except pickle.UnpicklingError as error:
         if not trust:
             raise _refusal(path, str(error)) from error
-    except Exception as error:  # noqa: BLE001 -- a damaged pickle makes the unpickler raise anything
+    except Exception as error:  # a damaged pickle makes the unpickler raise anything
         raise _damage(path, error) from error
     return _load_trusted(path)
 
@@ -65,7 +65,16 @@ def state_dict_in(loaded: object, path: Path) -> dict[str, Tensor]:
         if isinstance(loaded, dict):
             what = f"a dictionary with the keys {listed(map(str, loaded))}" if loaded else "an empty dictionary"
         raise ModelError(f"{path} holds no state dict, but {what}", "save network.state_dict() with torch.save")
-    return _without_prefixes(found)
+    return without_prefixes(found)
+
+
+def without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Free names from what DataParallel, AveragedModel (``module.``) and torch.compile (``_orig_mod.``) added."""
+    state = {name.replace("_orig_mod.", ""): value for name, value in state.items()}  # at any depth
+    # Only where every name has it: a network may well have one part that it calls "module".
+    while state.keys() - {COUNTER} and all(name.startswith("module.") for name in state.keys() - {COUNTER}):
+        state = {name.removeprefix("module."): value for name, value in state.items() if name != COUNTER}
+    return state
 
 
 def module_in(loaded: object) -> nn.Module | None:
@@ -83,13 +92,18 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(every[:SHOWN]) + (f" and {len(every) - SHOWN} more" if len(every) > SHOWN else "")
 
 
+def _load(path: Path, *, weights_only: bool) -> object:
+    with path.open("rb") as file:  # given a path, torch.load would go by its extension
+        return torch.load(file, weights_only=weights_only, map_location="cpu")
+
+
 def _load_trusted(path: Path) -> object:
     try:
-        return torch.load(path, weights_only=False, map_location="cpu")
+        return _load(path, weights_only=False)
     except (ImportError, AttributeError) as error:  # the pickle names classes by where they were, not by what they are
         hint = "give the network's own code as --model FILE.py:FUNCTION, and its state dict as --weights"
         raise ModelError(f"{path} needs code that is not here: {error}", hint) from error
-    except Exception as error:  # noqa: BLE001 -- a damaged pickle makes the unpickler raise anything
+    except Exception as error:  # a damaged pickle makes the unpickler raise anything
         raise _damage(path, error) from error
 
 
@@ -105,7 +119,8 @@ def _refusal(path: Path, message: str) -> ModelError:
 
 def _foreign_classes(path: Path) -> list[str]:
     try:
-        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+        with path.open("rb") as file:
+            return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file))
     except Exception:  # noqa: BLE001 -- files from before torch 1.6, which it refuses, and damaged ones
         return []
 
@@ -122,10 +137,3 @@ def _search(loaded: object) -> dict[str, Tensor] | None:
         return dict(loaded)
     inner = (_search(loaded.get(key)) for key in WRAPPERS)
     return next((state for state in inner if state is not None), None)
-
-
-def _without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    state = {name.replace("_orig_mod.", ""): value for name, value in state.items()}  # torch.compile, at any depth
-    while all(name.startswith("module.") or name == COUNTER for name in state) and len(state) > 1:
-        state = {name.removeprefix("module."): value for name, value in state.items() if name != COUNTER}
-    return state

@@ -7,7 +7,7 @@ from typing import Literal
 from advcli.errors import ModelError
 
 Kind = Literal["safetensors", "checkpoint", "torchscript", "exported", "pickle"]
-"""``checkpoint``: whatever ``torch.save`` wrote, a state dict or a whole network; ``pickle``: any other Python pickle."""
+"""``checkpoint`` is whatever ``torch.save`` wrote, a state dict or a whole network; ``pickle`` any other pickle."""
 
 ZIP = b"PK\x03\x04"
 LEGACY_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before 1.6 pickled this number first
@@ -74,8 +74,8 @@ def _archive(path: Path) -> Kind:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise ModelError(f"{path} is truncated or damaged: {error}", "download or save it again") from error
     inside = {member.partition("/")[2] or member for member in members}  # torch puts all below one folder
-    # torch.export wrote a file named serialized_exported_program.json up to 2.7, and archive_format since.
-    if inside & {"archive_format", "serialized_exported_program.json"} or "serialized_exported_program.json" in members:
+    # The second is how torch.export wrote its programs before it had a format of its own.
+    if inside & {"archive_format", "serialized_exported_program.json"}:
         return "exported"
     if "constants.pkl" in inside or any(member.startswith("code/") for member in inside):
         return "torchscript"

@@ -1,6 +1,6 @@
 """Random crops and flips of whole batches, the standard augmentation of CIFAR-10.
 
-Source: He et al. 2016, https://arxiv.org/abs/1512.03385, section 4.2: pad by 4, crop at random, flip half of the pictures.
+Source: He et al. 2016, https://arxiv.org/abs/1512.03385, section 4.2: pad by 4, crop at random, flip half.
 """
 
 import torch

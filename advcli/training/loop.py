@@ -1,6 +1,5 @@
 """The training loop: epochs of one recipe, continued from a checkpoint to the same weights as an unbroken run."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -81,7 +80,7 @@ def fit(
     Raises:
         UsageError: the checkpoint belongs to another recipe, seed or data size.
     """
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
         network.parameters(), lr=0.1, momentum=recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
     )
@@ -105,7 +104,7 @@ def evaluate(
     network.eval()
     right = 0
     with torch.inference_mode():
-        for images, labels in zip(pictures.images.split(500), pictures.labels.split(500), strict=True):
+        for images, labels in zip(torch.split(pictures.images, 500), torch.split(pictures.labels, 500), strict=True):
             logits = network(normalize(images.to(device).float() / 255))
             right += int((logits.argmax(1) == labels.to(device)).sum())
     return right / len(pictures)
@@ -144,7 +143,7 @@ def _learn(
             logits = network(normalize(pixels))
             loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         losses += float(loss.detach()) * len(labels)
         right += int((logits.argmax(1) == labels).sum())
@@ -183,4 +182,4 @@ def _save(
     }
     beside = checkpoint.with_name(checkpoint.name + ".part")
     torch.save(state, beside)
-    os.replace(beside, checkpoint)
+    beside.replace(checkpoint)

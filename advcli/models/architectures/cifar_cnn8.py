@@ -1,4 +1,4 @@
-"""The plain eight-convolution network for CIFAR-10 that ``noise-search`` and ``esd`` compare with and without spectral normalization.
+"""The plain eight-convolution network for CIFAR-10 that is compared with and without spectral normalization.
 
 Source: the notebook behind the project's fourth source document, as its code wrote the network (not its table).
 """
@@ -24,7 +24,7 @@ class CifarCnn8(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map normalized pixels (N, 3, 32, 32) to logits (N, classes)."""
-        return self.classifier(self.features(x).flatten(1))
+        return self.classifier(self.features(x).flatten(1))  # type: ignore[no-any-return]
 
 
 def _convolutions() -> list[nn.Module]:

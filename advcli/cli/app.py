@@ -1,0 +1,99 @@
+"""The application: its subcommands, and the one place where errors become exit codes."""
+
+import os
+import sys
+import warnings
+from typing import Annotated, NoReturn
+
+import typer
+
+import advcli
+from advcli.cli import attack, compare, explain, model_group, run_group, saliency, train
+from advcli.cli.commands import guarded
+from advcli.cli.streams import data, protected, terminable
+from advcli.errors import AdvcliError
+
+OUR_FAULT = 70
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+app = typer.Typer(
+    name="advcli",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+for _command in (saliency.saliency, attack.attack, explain.explain, compare.compare):
+    app.command(rich_help_panel="Questions")(_command)
+app.command(rich_help_panel="Questions")(guarded(train.train))
+app.add_typer(run_group.app, name="run", rich_help_panel="Looking after runs and models")
+app.add_typer(model_group.app, name="model", rich_help_panel="Looking after runs and models")
+
+
+@app.callback()
+def advcli_(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; works anywhere.")] = False,
+) -> None:
+    """Ask an image classifier what it looks at, what fools it, and what it looks at when it is fooled.
+
+    Example: advcli compare --out demo    (built-in pictures and a built-in network; then open demo/index.html)
+    """
+    del debug  # taken by main, which has to know it before anything is parsed
+    if version:
+        data().write(f"advcli {advcli.__version__}\n")
+        raise typer.Exit
+
+
+def main() -> NoReturn:
+    """Run the command line, and leave with the exit code that says how it went."""
+    debug = "--debug" in sys.argv
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    # Decoders warn from the threads that read pictures; what is wrong with a picture is in its record.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    with protected(), terminable():
+        code = _run(arguments, debug=debug)
+    sys.exit(code)
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
+    try:
+        code = app(arguments, prog_name="advcli", standalone_mode=False)
+    except AdvcliError as error:
+        return _tell(error.message, error.hint, error.exit_code, debug=debug)
+    except (KeyboardInterrupt, typer.Abort):
+        return _tell("interrupted; what was finished is kept", "the same command goes on from there", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), data().fileno())  # or closing the stream would fail once more
+        return PIPE_CLOSED
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    except Exception as error:  # noqa: BLE001  the last resort: whatever it is, the user gets a line, not a traceback
+        return _tell_unforeseen(error, debug=debug)
+    return code if isinstance(code, int) else 0
+
+
+def _tell_unforeseen(error: Exception, *, debug: bool) -> int:
+    """Tell what is neither a user's mistake that we know nor a wrong option."""
+    written = getattr(error, "format_message", None)  # what the parser of the command line raises
+    if written is not None:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "advcli"
+        return _tell(str(written()), f"see {command} --help", getattr(error, "exit_code", 2))
+    kind = type(error).__name__
+    text = " ".join(str(error).split()) or "no message"
+    return _tell(
+        f"{kind}: {text}", "this is our fault; please report it with what --debug shows", OUR_FAULT, debug=debug
+    )
+
+
+def _tell(message: str, hint: str, code: int, *, debug: bool = False) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
+    return code

@@ -1,0 +1,48 @@
+"""Lists for people: methods with their settings, layers of a model."""
+
+from advcli import registry
+from advcli.cli.options import Common
+from advcli.cli.streams import data
+from advcli.cli.tables import print_table
+
+
+def list_methods(*kinds: registry.Kind) -> None:
+    """Print the methods of some kinds: idea, settings with types and defaults, source."""
+    lines = []
+    for kind in kinds:
+        for name in registry.names(kind):
+            idea, source = registry.source_of(kind, name)
+            lines.append(f"{name} ({kind}): {idea}")
+            lines += [
+                f"    {setting.name}={_shown(setting.default)}  {_kind(setting)}; {setting.description}"
+                for setting in registry.settings_of(kind, name)
+            ]
+            lines.append(f"    Source: {source}\n")
+    data().write("\n".join(lines))
+
+
+def list_layers(common: Common) -> None:
+    """Print the layers of a model that a map can be read from."""
+    from advcli.engine.models import layers
+
+    rows = [
+        [
+            layer.name,
+            layer.kind,
+            f"{layer.channels} x {layer.height} x {layer.width}",
+            "no gradient" if layer.silent else "",
+        ]
+        for layer in layers(common.request())
+    ]
+    print_table(["layer", "kind", "channels x height x width", ""], rows)
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+
+
+def _kind(setting: registry.Setting) -> str:
+    kind = " | ".join(setting.choices) or {int: "whole number", float: "number", bool: "true | false"}.get(
+        setting.type, "text"
+    )
+    return f"{kind} | none" if setting.optional else kind

@@ -1,0 +1,58 @@
+"""Which class an attack is to reach, image by image."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+
+from advcli.core.randomness import key
+from advcli.core.rows import RowNoise, Rows
+from advcli.core.shapes import Integers, Logits
+
+TargetRule = Literal["none", "second", "least", "random"]
+
+
+def choose_targets(
+    rule: TargetRule | int, logits: Logits, label: Integers, seed: int, sha256: Sequence[str]
+) -> Integers:
+    """Choose a target for each image.
+
+    The rules never choose the label, nor the prediction while there is another class left: where an image is
+    misclassified, ``second`` is the most probable of the classes that are neither.
+
+    Args:
+        rule: ``none``; ``second`` most or ``least`` probable class; ``random``, drawn by seed and picture; or a class.
+        logits: (N, K) of the clean images.
+        label: (N,) what the images show.
+        seed: of the run.
+        sha256: of each image.
+
+    Returns:
+        (N,) classes, -1 for ``none``.
+    """
+    if rule == "none":
+        return torch.full_like(label, -1)
+    if isinstance(rule, int):
+        return torch.full_like(label, rule)
+    rank = _ranked(logits, label)  # (N, K - 1 or more), candidates first, most probable first
+    classes = logits.shape[1]
+    taken = 1 + (logits.argmax(1) != label).long()  # the label, and the prediction where it is another class
+    candidates = (classes - taken).clamp(min=1)
+    if rule == "second":
+        place = torch.zeros_like(label)
+    elif rule == "least":
+        place = candidates - 1
+    else:
+        keys = torch.tensor([key(seed, digest, "target") for digest in sha256], device=label.device)
+        streams = Rows(index=label, key=keys, drawn=torch.zeros_like(label))
+        place = RowNoise(streams).integers(candidates)
+    return rank.gather(1, place[:, None])[:, 0]
+
+
+def _ranked(logits: Logits, label: Integers) -> Integers:
+    """Order the classes: candidates by logit, then the prediction, then the label."""
+    wide = logits.double()
+    lowest = wide.amin(1, keepdim=True)
+    prediction = logits.argmax(1, keepdim=True)
+    moved = wide.scatter(1, prediction, lowest - 1).scatter(1, label[:, None], lowest - 2)
+    return moved.argsort(stable=True, dim=1, descending=True)

@@ -1,0 +1,112 @@
+"""Files are whole or absent, pictures keep every bit, and nothing is written outside the run's folder."""
+
+import io
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image
+
+from advcli.errors import ContractError, UsageError
+from advcli.images.writing import output_path, png_bytes, write_atomically
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_folders_are_made_and_files_replaced(tmp_path):
+    write_atomically(tmp_path / "a" / "b" / "x.png", b"one")
+    write_atomically(tmp_path / "a" / "b" / "x.png", b"two")
+    assert (tmp_path / "a" / "b" / "x.png").read_bytes() == b"two"
+    assert everything(tmp_path) == ["a", "a/b", "a/b/x.png"]
+
+
+def test_a_file_may_be_read_by_whom_the_umask_allows(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "x", b"")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("failing", ["write_bytes", "replace"])
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_leaves_the_old_file_and_no_half_one(failing, failure, tmp_path, monkeypatch):
+    (tmp_path / "x").write_bytes(b"old")
+
+    def fail(self: Path, _: object) -> None:
+        self.touch()
+        raise failure
+
+    monkeypatch.setattr(Path, failing, fail)
+    with pytest.raises(UsageError if isinstance(failure, OSError) else KeyboardInterrupt):
+        write_atomically(tmp_path / "x", b"new")
+    assert (tmp_path / "x").read_bytes() == b"old"
+    assert everything(tmp_path) == ["x"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"^cannot write .*file/x\.png: Not a directory$|File exists$") as caught:
+        write_atomically(tmp_path / "file" / "x.png", b"")
+    assert "--out" in caught.value.hint
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError, match="Is a directory"):
+        write_atomically(tmp_path / "folder", b"")
+    assert everything(tmp_path) == ["file", "folder"]
+
+
+def test_the_longest_name_of_a_file_can_be_written(tmp_path):
+    write_atomically(tmp_path / ("x" * 255), b"")
+    assert everything(tmp_path) == ["x" * 255]
+
+
+SHAPES = st.one_of(
+    st.tuples(st.integers(1, 9), st.integers(1, 9)), st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))
+)
+
+
+@given(arrays.arrays(np.uint8, SHAPES))
+def test_a_picture_read_back_is_the_same_to_the_last_bit(pixels):
+    with Image.open(io.BytesIO(png_bytes(pixels))) as picture:
+        assert picture.format == "PNG"
+        assert picture.mode == ("L" if pixels.ndim == 2 else "RGB")
+        assert np.array_equal(np.asarray(picture), pixels)
+
+
+def test_pixels_need_not_be_contiguous():
+    pixels = np.arange(60, dtype=np.uint8).reshape(3, 4, 5).transpose(1, 2, 0)
+    with Image.open(io.BytesIO(png_bytes(pixels))) as picture:
+        assert np.array_equal(np.asarray(picture), pixels)
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((2, 2, 3)), np.zeros((3, 2, 2), np.uint8), np.zeros((2, 2, 4), np.uint8), np.zeros(2, np.uint8)]
+)
+def test_other_types_and_shapes_are_our_own_mistake(pixels):
+    with pytest.raises(ContractError, match=r"a picture is uint8 \(H, W, 3\) or \(H, W\), not "):
+        png_bytes(pixels)
+
+
+def test_outputs_mirror_the_inputs_and_keep_their_suffix():
+    assert output_path(Path("run"), "cat/0000.png", "adversarial") == Path("run/images/cat/0000.png.adversarial.png")
+    assert output_path(Path("run"), "a.jpg", "map") != output_path(Path("run"), "a.png", "map")
+
+
+@pytest.mark.parametrize("identity", ["/etc/x", "../x", "a/../../x", "", ".", "a//b", "./a", "a/", "a\0b"])
+def test_identities_that_lead_out_are_refused(identity):
+    with pytest.raises(ContractError, match="do not name a picture inside"):
+        output_path(Path("run"), identity, "map")
+
+
+@pytest.mark.parametrize("kind", ["", "../x", "a/b", "a\0b"])
+def test_kinds_that_lead_out_are_refused(kind):
+    with pytest.raises(ContractError, match="do not name a picture inside"):
+        output_path(Path("run"), "x.png", kind)
