@@ -31,19 +31,24 @@ app.add_typer(run_group.app, name="run", rich_help_panel="Looking after runs and
 app.add_typer(model_group.app, name="model", rich_help_panel="Looking after runs and models")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        data().write(f"advcli {advcli.__version__}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def advcli_(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; works anywhere.")] = False,
 ) -> None:
     """Ask an image classifier what it looks at, what fools it, and what it looks at when it is fooled.
 
     Example: advcli compare --out demo    (built-in pictures and a built-in network; then open demo/index.html)
     """
-    del debug  # taken by main, which has to know it before anything is parsed
-    if version:
-        data().write(f"advcli {advcli.__version__}\n")
-        raise typer.Exit
+    del version, debug  # the one is done by its callback; main takes the other before anything is parsed
 
 
 def main() -> NoReturn:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from torch import Tensor
 
@@ -12,6 +12,7 @@ from advcli.core.rows import Pull, Rows
 from advcli.core.shapes import Flags
 
 
+@runtime_checkable
 class Attack(Protocol):
     """A frozen dataclass whose fields are the attack's settings.
 

@@ -45,12 +45,12 @@ class Goal:
             logits: (N, K) with K >= 2; ``dlr`` needs 3, targeted 4.
             name: ``log-odds``: cross-entropy in the form log(1 - p) - log(p), which has the same direction and cannot
                 underflow; ``margin``: highest other logit minus the label's; ``dlr``: the margin over the spread of the
-                highest logits, whatever the scale of the network's output.
+                highest logits, whatever the scale of the network's output; toward a target, its lead over the label.
 
         Source: Croce and Hein 2020, https://arxiv.org/abs/2003.01690, equations 6 and 7 (dlr).
         """
         wide = logits.double()
-        away = _LOSSES[name](wide, self.pivot, self.target >= 0)
+        away = _LOSSES[name](wide, self)
         return torch.where(self.target >= 0, -away, away)
 
     def ascent(self, logits: Logits, name: LossName = "log-odds") -> Logits:
@@ -61,21 +61,22 @@ class Goal:
         return cotangent.to(logits.dtype)
 
 
-def _log_odds(logits: Tensor, pivot: Tensor, _targeted: Tensor) -> Tensor:
-    return torch.logsumexp(_without(logits, pivot), 1) - _at(logits, pivot)
+def _log_odds(logits: Tensor, goal: Goal) -> Tensor:
+    return torch.logsumexp(_without(logits, goal.pivot), 1) - _at(logits, goal.pivot)
 
 
-def _margin(logits: Tensor, pivot: Tensor, _targeted: Tensor) -> Tensor:
-    return _without(logits, pivot).amax(1) - _at(logits, pivot)
+def _margin(logits: Tensor, goal: Goal) -> Tensor:
+    return _without(logits, goal.pivot).amax(1) - _at(logits, goal.pivot)
 
 
-def _dlr(logits: Tensor, pivot: Tensor, targeted: Tensor) -> Tensor:
-    ranked = logits.sort(1, descending=True).values
+def _dlr(logits: Tensor, goal: Goal) -> Tensor:
+    ranked, targeted = logits.sort(1, descending=True).values, goal.target >= 0
     lower = torch.where(targeted, (ranked[:, 2] + ranked[:, min(3, ranked.shape[1] - 1)]) / 2, ranked[:, 2])
-    return _margin(logits, pivot, targeted) / (ranked[:, 0] - lower + 1e-12)
+    ahead = _at(logits, goal.label) - _at(logits, goal.pivot)  # of the target, the label alone, as in the paper
+    return torch.where(targeted, ahead, _margin(logits, goal)) / (ranked[:, 0] - lower + 1e-12)
 
 
-_LOSSES: dict[LossName, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+_LOSSES: dict[LossName, Callable[[Tensor, Goal], Tensor]] = {
     "log-odds": _log_odds,
     "margin": _margin,
     "dlr": _dlr,

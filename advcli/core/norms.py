@@ -3,7 +3,7 @@
 Lengths are summed in float64 and rounded once, so that a row's length does not depend on how a batch is summed.
 """
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 
@@ -13,6 +13,7 @@ from advcli.core.shapes import Floats, Pixels
 Norm = Literal["linf", "l2"]
 
 
+@runtime_checkable
 class Ball(Protocol):
     """The pixels within ``eps`` of an image and within [0, 1], in one norm."""
 

@@ -1,7 +1,7 @@
 """Rows: the per-image state of an attack, as named tensors that share their first axis."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, Self
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from advcli.errors import ContractError
 __all__ = ["Pull", "RowNoise", "Rows"]  # what an attack's file imports
 
 
+@runtime_checkable
 class Pull(Protocol):
     """The vector-Jacobian product of the classifier at the rows' current pixels; may be called several times a step."""
 
@@ -81,12 +82,12 @@ class Rows:
     def __iter__(self) -> Iterator[str]:
         return iter(self._tensors)
 
-    def __getitem__(self, keep: Tensor | slice) -> Self:
+    def __getitem__(self, keep: Tensor | slice) -> "Rows":
         """Take the rows that a mask (N,), places or a slice choose."""
         return type(self)(**{name: tensor[keep] for name, tensor in self._tensors.items()})
 
     @classmethod
-    def join(cls, parts: Sequence["Rows"]) -> Self:
+    def join(cls, parts: Sequence["Rows"]) -> "Rows":
         """Put rows behind one another.
 
         Raises:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from advcli.core.randomness import key
 from advcli.core.rows import RowNoise, Rows
@@ -34,7 +35,7 @@ def choose_targets(
         return torch.full_like(label, -1)
     if isinstance(rule, int):
         return torch.full_like(label, rule)
-    rank = _ranked(logits, label)  # (N, K - 1 or more), candidates first, most probable first
+    rank = _ranked(logits, label)  # (N, K), candidates first, most probable first
     classes = logits.shape[1]
     taken = 1 + (logits.argmax(1) != label).long()  # the label, and the prediction where it is another class
     candidates = (classes - taken).clamp(min=1)
@@ -49,8 +50,8 @@ def choose_targets(
     return rank.gather(1, place[:, None])[:, 0]
 
 
-def _ranked(logits: Logits, label: Integers) -> Integers:
-    """Order the classes: candidates by logit, then the prediction, then the label."""
+def _ranked(logits: Logits, label: Integers) -> Tensor:
+    """Order the classes (N, K): candidates by logit, then the prediction, then the label."""
     wide = logits.double()
     lowest = wide.amin(1, keepdim=True)
     prediction = logits.argmax(1, keepdim=True)

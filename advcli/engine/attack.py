@@ -10,11 +10,10 @@ from advcli.core.goals import Goal
 from advcli.core.norms import BALLS
 from advcli.core.randomness import key
 from advcli.core.results import AttackRecord, Record, Report
-from advcli.core.rows import Rows
-from advcli.core.shapes import Integers, Pixels
+from advcli.core.shapes import Integers
 from advcli.core.targets import choose_targets
 from advcli.engine.clean import Clean, look_at, probability, to_bytes
-from advcli.engine.drive import AS_SAVED, Outcome, certain, drive
+from advcli.engine.drive import AS_SAVED, Outcome, certain, drive, new_rows
 from advcli.engine.pictures import attack_pictures
 from advcli.engine.run import Command, run
 from advcli.engine.setup import ClassifierRequest, Setup, classifier_for
@@ -133,24 +132,6 @@ class AttackWork:
         if self.per_image == 1:
             return pictures
         return {name if name == "original.png" else f"{method.label}.{name}": draw for name, draw in pictures.items()}
-
-
-def new_rows(images: Pixels, label: Integers, target: Integers, keys: torch.Tensor, eps: float) -> Rows:
-    """Make rows for the driver: one per image, at its image, nothing drawn, nothing spent."""
-    zero = torch.zeros_like(label)
-    return Rows(
-        index=torch.arange(len(label), device=label.device),
-        images=images,
-        eps=torch.full((len(label),), eps, device=label.device),
-        label=label,
-        target=target,
-        adversarial=images,
-        age=zero,
-        passes=zero,
-        pulls=zero,
-        key=keys,
-        drawn=zero,
-    )
 
 
 def attack_facts(clean: Clean, place: int, one: Attacked, threat: Threat) -> dict[str, object]:

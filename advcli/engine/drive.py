@@ -82,6 +82,24 @@ def certain(goal: Goal, logits: Logits) -> Flags:
     return goal.reached(logits, CERTAIN * logits.double().abs().amax(1))
 
 
+def new_rows(images: Pixels, label: Integers, target: Integers, keys: Tensor, eps: float) -> Rows:
+    """Make rows for the driver: one per image, at its image, nothing drawn, nothing spent."""
+    zero = torch.zeros_like(label)
+    return Rows(
+        index=torch.arange(len(label), device=label.device),
+        images=images,
+        eps=torch.full((len(label),), eps, device=label.device),
+        label=label,
+        target=target,
+        adversarial=images,
+        age=zero,
+        passes=zero,
+        pulls=zero,
+        key=keys,
+        drawn=zero,
+    )
+
+
 def drive(attack: Attack, classifier: Classifier, rows: Rows, *, in_flight: int, early_exit: bool = True) -> Outcome:
     """Run an attack.
 

@@ -161,11 +161,11 @@ class Moments:
         self.squares += step * (value - self.mean)
 
     def values(self) -> dict[str, object]:
-        """Mean with its 95 % interval (Student's t) and the number of values; null of nothing."""
+        """Mean of similarities with its 95 % interval (Student's t, cut to [-1, 1]) and their number; null of nothing."""
         if not self.count:
             return {"mean": None, "low": None, "high": None, "images": 0}
         low, high = mean_interval(self.mean, self.squares, self.count)
-        return {"mean": self.mean, "low": low, "high": high, "images": self.count}
+        return {"mean": self.mean, "low": max(low, -1.0), "high": min(high, 1.0), "images": self.count}
 
 
 def summarize_maps(lines: Iterable[Line]) -> Summary:

@@ -7,7 +7,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 
 INK, QUIET, ACCENT, PALE = "#1f2328", "#6e7681", "#c43e1c", "#d0d7de"
 SERIES = ("#c43e1c", "#1f6f8b", "#8a6d1d", "#5b4b8a", "#3d7a4a")  # equally dark, so that they print alike
@@ -16,6 +16,13 @@ RATES = {
     "clean_accuracy": "clean",
     "robust_accuracy": "robust",
     "robust_accuracy_as_saved": "robust, as saved",
+}
+METRICS = {
+    "spearman": "Spearman",
+    "spearman_abs": "Spearman of |v|",
+    "ssim": "SSIM",
+    "ssim_abs": "SSIM of |v|",
+    "hog": "HOG of |v|",
 }
 STYLE = {
     "svg.hashsalt": "advcli",  # else identifiers are random, and the same run gives other bytes
@@ -49,12 +56,12 @@ def accuracy_bars(summary: Mapping[str, object]) -> bytes:
         for place, (label, (value, low, high)) in enumerate(known.items()):
             color = PALE if label == "clean" else ACCENT
             axes.barh(place, value, height=0.56, color=color)
-            axes.plot((low, high), (place, place), color=INK, linewidth=1.2, solid_capstyle="butt")
-            axes.text(1.02, place, f"{value:.1%}", va="center")
+            _whisker(axes, place, low, high)
+            axes.text(1.02, place, f"{100 * value:.1f} %", va="center")
         axes.set_yticks(range(len(known)), list(known))
         axes.invert_yaxis()
         axes.set_xlim(0, 1)
-        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         axes.set_xlabel("classified rightly, with 95 % intervals")
         return _svg(figure)
 
@@ -63,8 +70,8 @@ def similarity_bars(means: Mapping[str, Mapping[str, Estimate | None]]) -> bytes
     """Draw how alike the maps before and after are, for each metric and explanation method.
 
     Args:
-        means: explanation method to metric to (mean, low, high) over the images, in [-1, 1]; none where a metric is
-            undefined throughout.
+        means: explanation method to metric to (mean, low, high) over the images, the mean in [-1, 1]; none where
+            a metric is undefined throughout.
 
     Returns:
         An SVG file: a group of bars for each metric, one bar for each method, with intervals.
@@ -82,13 +89,13 @@ def similarity_bars(means: Mapping[str, Mapping[str, Estimate | None]]) -> bytes
                     axes.text(0.01, place, "undefined", va="center", color=QUIET, fontsize=8)
                     continue
                 axes.barh(place, estimate[0], height=thickness * 0.86, color=color)
-                axes.plot(estimate[1:], (place, place), color=INK, linewidth=1.2, solid_capstyle="butt")
-        axes.set_yticks(range(len(metrics)), [metric.replace("_", " ") for metric in metrics])
+                _whisker(axes, place, *estimate[1:])
+        axes.set_yticks(range(len(metrics)), [METRICS.get(metric, metric) for metric in metrics])
         axes.invert_yaxis()
         lowest = min((e[1] for values in means.values() for e in values.values() if e), default=0.0)
-        axes.set_xlim(min(0.0, lowest), 1)
+        axes.set_xlim(max(-1.0, min(0.0, lowest)), 1)  # of two images the interval may leave the scale
         axes.axvline(0, color=PALE, linewidth=1, zorder=0)
-        axes.set_xlabel("similarity of the maps before and after (1: the same), with 95 % intervals")
+        axes.set_xlabel("similarity of maps before and after, with 95 % intervals")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0.2, alignment="left")
         return _svg(figure)
 
@@ -103,19 +110,20 @@ def passes_histogram(passes: Sequence[int]) -> bytes:
         An SVG file: images over passes; the passes are on a logarithmic axis where they span more than two decades.
     """
     values = np.asarray(passes, dtype=np.float64)
-    low, high = (values.min(), values.max()) if values.size else (0.0, 1.0)
-    wide = low > 0 and high / low > 100
+    low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(height=2.2)
-        if wide:
+        if low > 0 and high / low > 100:
             edges = np.geomspace(low, high, 41)
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_locator(NullLocator())
         else:
-            count = int(min(high - low + 1, 40))  # a bar for each number where there is room
-            edges = np.linspace(low - 0.5, high + 0.5, count + 1)
+            edges = np.linspace(low - 0.5, high + 0.5, int(min(high - low + 1, 40)) + 1)
+            axes.set_xlim(low - 1, max(high, low + 9) + 1)  # one bar alone would look like a wall
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.hist(values, bins=edges.tolist(), color=ACCENT, rwidth=0.86)
+        axes.set_ylim(0, None if values.size else 1)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.set_xlabel("forward passes")
         axes.set_ylabel("images")
@@ -135,6 +143,10 @@ def _canvas(height: float) -> tuple[Figure, Axes]:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(length=0)
     return figure, axes
+
+
+def _whisker(axes: Axes, place: float, low: float, high: float) -> None:
+    axes.plot((low, high), (place, place), color=INK, linewidth=1.2, solid_capstyle="butt")
 
 
 def _svg(figure: Figure) -> bytes:

@@ -78,13 +78,14 @@ def difference(before: Pixels, after: Pixels) -> tuple[Pixels, float]:
         after: pixels of the same shape.
 
     Returns:
-        Pixels (H, W, 3), and the magnification: how many times one step of ``after - before`` was stretched. Without
-        a range (nothing changed, or everything by the same value) there is plain neutral, and a magnification of 1.
+        Pixels (H, W, 3), and the magnification: how many times ``after - before`` was stretched. Where nothing was
+        changed there is plain neutral, and a magnification of 0.
     """
     change = after.astype(np.int16) - before
-    low, high = int(change.min()), int(change.max())
+    # Zero belongs to the range, so that a picture that is lighter all over does not pass for an unchanged one.
+    low, high = min(0, int(change.min())), max(0, int(change.max()))
     if low == high:
-        return np.full(change.shape, NEUTRAL, dtype=np.uint8), 1.0
+        return np.full(change.shape, NEUTRAL, dtype=np.uint8), 0.0
     magnification = 255 / (high - low)
     return np.rint((change - low) * magnification).astype(np.uint8), magnification
 

@@ -64,7 +64,7 @@ class Classifier:
         self._std = torch.tensor(card.preprocessing.std, device=self.device).view(shape)
         network = network.eval().to(self.device)
         for parameter in network.parameters():  # one by one: TorchScript has no requires_grad_ for a whole module
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad = False
         probe = torch.rand(2, 3, *card.preprocessing.size, generator=torch.Generator().manual_seed(0))
         _check_output(network, self.normalize(probe.to(self.device)), card)
         self.network, self.folded = fold(network, self.normalize(probe.to(self.device)))
@@ -163,9 +163,9 @@ def _check_output(network: nn.Module, probe: Tensor, card: Card) -> None:
     with torch.no_grad():
         try:
             output = network(probe)
-        except RuntimeError as error:
+        except Exception as error:  # the network's own code may fail in any way
             height, width = card.preprocessing.size
-            why = str(error).splitlines()[0]
+            why = (str(error) or type(error).__name__).splitlines()[0]
             raise ModelError(
                 f"{card.name} does not take {height} x {width} pixels: {why}", "give its input size with --size"
             ) from error

@@ -1,9 +1,9 @@
 """The layers of a network that still have a place for every part of the picture, found by one probing pass."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from advcli.errors import UsageError
 from advcli.models.classifier import Classifier
+from advcli.models.folding import Folded
 
 Layout = Literal["channels-first", "channels-last", "tokens"]
 
@@ -53,20 +54,8 @@ def spatial_layers(classifier: Classifier) -> list[Layer]:
 
     Of several modules that pass on one tensor (a block and its last ReLU) the outermost is listed.
     """
-    network = classifier.network
-    size = classifier.card.preprocessing.size
-    # Noise, not a flat grey: on a flat picture some networks have no gradient at all.
-    pixels = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)).to(classifier.device)
-    with torch.enable_grad(), _outputs(network) as outputs:
-        logits = classifier.network(classifier.normalize(pixels.requires_grad_()))
-    layers = []
-    for place, (name, output) in enumerate(outputs):
-        if any(later is output for _, later in outputs[place + 1 :]):
-            continue
-        layer = _as_layer(name, type(network.get_submodule(name)).__name__, output, size)
-        if layer is not None:
-            layers.append(_listen(layer, logits, output))
-    return layers
+    probed = _probe(classifier)
+    return [layer for place, (layer, output) in enumerate(probed) if not _passed_on(output, probed[place + 1 :])]
 
 
 def pick_layer(classifier: Classifier, name: str | None) -> Layer:
@@ -75,21 +64,45 @@ def pick_layer(classifier: Classifier, name: str | None) -> Layer:
     Raises:
         UsageError: the network has no such layer, or none that can be read.
     """
-    layers = spatial_layers(classifier)
     model = classifier.card.name
     if name is None:
-        readable = [layer for layer in layers if not layer.silent]
+        readable = [layer for layer in spatial_layers(classifier) if not layer.silent]
         if not readable:
             raise UsageError(
                 f"{model} has no layer with a map in it", "use a method that needs no layer, such as gradient"
             )
         return readable[-1]
-    for layer in layers:
+    for layer, _ in _probe(classifier):
         if layer.name == name:
             return layer
     if any(name == known for known, _ in classifier.network.named_modules()):
-        raise UsageError(f"layer {name!r} of {model} has no map in its output", f"see: advcli model layers {model}")
+        raise UsageError(
+            f"layer {name!r} of {model} has no map in its output, or a batch norm was folded into it",
+            f"see: advcli model layers {model}",
+        )
     raise UsageError(f"{model} has no layer {name!r}", f"see: advcli model layers {model}")
+
+
+def _probe(classifier: Classifier) -> list[tuple[Layer, Tensor]]:
+    """Find every module whose output is a map, with that output."""
+    network, size = classifier.network, classifier.card.preprocessing.size
+    # Noise, not a flat grey: on a flat picture some networks have no gradient at all.
+    pixels = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)).to(classifier.device)
+    with torch.enable_grad(), _outputs(network) as outputs:
+        logits = network(classifier.normalize(pixels.requires_grad_()))
+    found = []
+    for place, (name, output) in enumerate(outputs):
+        later = outputs[place + 1 :]
+        again = any(other == name for other, _ in later)  # watching a module keeps the output of its last call
+        folded = any(known is output and isinstance(network.get_submodule(other), Folded) for other, known in later)
+        layer = _as_layer(name, type(network.get_submodule(name)).__name__, output, size)
+        if layer is not None and not again and not folded:
+            found.append((layer, output))
+    return _listened(found, logits)
+
+
+def _passed_on(output: Tensor, later: Sequence[tuple[Layer, Tensor]]) -> bool:
+    return any(other is output for _, other in later)
 
 
 @contextmanager
@@ -114,10 +127,12 @@ def _outputs(network: nn.Module) -> Iterator[list[tuple[str, Tensor]]]:
 def _as_layer(name: str, kind: str, output: Tensor, size: tuple[int, int]) -> Layer | None:
     shape = tuple(output.shape)
     ratio = size[0] / size[1]
-    if len(shape) == 4 and _is_map(shape[2], shape[3], ratio):
-        return Layer(name, kind, shape[1], shape[2], shape[3], "channels-first")
-    if len(shape) == 4 and _is_map(shape[1], shape[2], ratio):
-        return Layer(name, kind, shape[3], shape[1], shape[2], "channels-last")
+    if len(shape) == 4:
+        first, last = _misfit(shape[2], shape[3], ratio), _misfit(shape[1], shape[2], ratio)
+        if first <= last and first < 0.5:
+            return Layer(name, kind, shape[1], shape[2], shape[3], "channels-first")
+        if last < 0.5:
+            return Layer(name, kind, shape[3], shape[1], shape[2], "channels-last")
     if len(shape) == 3:
         side = math.isqrt(shape[1])
         prefix = shape[1] - side * side
@@ -126,15 +141,18 @@ def _as_layer(name: str, kind: str, output: Tensor, size: tuple[int, int]) -> La
     return None
 
 
-def _is_map(height: int, width: int, ratio: float) -> bool:
-    return height * width > 1 and abs(math.log(height / width / ratio)) < 0.5
+def _misfit(height: int, width: int, ratio: float) -> float:
+    """How far two axes are from the picture's proportions; infinite for a single place, which is no map."""
+    return abs(math.log(height / width / ratio)) if height * width > 1 else math.inf
 
 
-def _listen(layer: Layer, logits: Tensor, output: Tensor) -> Layer:
-    """Mark a layer whose map the logits do not depend on: a ViT's last block beside its class token."""
-    try:
-        (gradient,) = torch.autograd.grad(logits.square().sum(), output, retain_graph=True, allow_unused=True)
-    except RuntimeError:  # overwritten in place after the module ran; watching clones, so it can still be read
-        return layer
-    silent = gradient is None or not bool(layer.spatial(gradient).any())
-    return Layer(**{**layer.__dict__, "silent": silent})
+def _listened(layers: Sequence[tuple[Layer, Tensor]], logits: Tensor) -> list[tuple[Layer, Tensor]]:
+    """Mark the layers whose maps the logits do not depend on: a ViT's last block beside its class token."""
+    if not layers:
+        return []
+    outputs = [output for _, output in layers]
+    gradients = torch.autograd.grad(logits.square().sum(), outputs, allow_unused=True)
+    return [
+        (replace(layer, silent=gradient is None or not bool(layer.spatial(gradient).any())), output)
+        for (layer, output), gradient in zip(layers, gradients, strict=True)
+    ]

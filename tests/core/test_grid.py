@@ -1,0 +1,85 @@
+"""What of a perturbation survives in an eight-bit picture."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from advcli.core.grid import LEVELS, SLACK, to_grid
+from advcli.core.norms import BALLS
+
+NORMS = sorted(BALLS)
+
+
+def grid_images(seed, count=4, size=4):
+    levels = torch.randint(0, 256, (count, 3, size, size), generator=torch.Generator().manual_seed(seed))
+    return levels.float() / LEVELS
+
+
+def attacked(seed, norm, eps, reach=3.0):
+    """Make images on the grid, and pixels near the edge of the ball round each."""
+    images = grid_images(seed)
+    far = images + reach * eps.view(-1, 1, 1, 1) * torch.randn(images.shape, generator=torch.Generator().manual_seed(seed + 1))
+    return images, BALLS[norm].project(far, images, eps)
+
+
+def as_read_back(pixels):
+    """Store pixels as a PNG does, and read them as a PNG is read."""
+    return (pixels * 255).round().to(torch.uint8).float() / 255
+
+
+@given(st.integers(0, 2**31), st.sampled_from(NORMS), st.floats(1e-4, 2))
+def test_what_is_saved_is_on_the_grid_and_in_the_ball(seed, norm, radius):
+    eps = torch.full((4,), radius)
+    images, pixels = attacked(seed, norm, eps)
+    saved = to_grid(pixels, images, eps, BALLS[norm])
+    assert torch.equal(as_read_back(saved), saved)
+    assert 0 <= saved.min() <= saved.max() <= 1
+    assert (BALLS[norm].size(saved - images) <= eps + SLACK).all()
+
+
+@given(st.integers(0, 2**31), st.sampled_from(NORMS), st.floats(1e-4, 2))
+def test_no_pixel_moves_a_level_or_more(seed, norm, radius):
+    eps = torch.full((4,), radius)
+    images, pixels = attacked(seed, norm, eps)
+    saved = to_grid(pixels, images, eps, BALLS[norm])
+    assert ((saved - pixels).abs() < (1 + 1e-3) / LEVELS).all()
+    assert torch.equal(to_grid(saved, images, eps, BALLS[norm]), saved)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 8, 16, 100])
+def test_an_eps_of_whole_levels_is_used_in_full(levels):
+    images = torch.arange(256).float().repeat(3)[: 3 * 256].view(1, 3, 16, 16) / 255
+    eps = torch.tensor([levels / 255])
+    for sign in (-1, 1):
+        pixels = BALLS["linf"].project(images + sign * eps, images, eps)
+        saved = to_grid(pixels, images, eps, BALLS["linf"])
+        expected = ((images * 255).round() + sign * levels).clamp(0, 255)
+        assert torch.equal((saved * 255).round(), expected)
+    slowly = images.clone()
+    for _ in range(2 * levels):  # half a level at a time, rounding errors and all
+        slowly = BALLS["linf"].project(slowly + 0.5 / 255, images, eps)
+    saved = to_grid(slowly, images, eps, BALLS["linf"])
+    assert torch.equal((saved * 255).round(), ((images * 255).round() + levels).clamp(0, 255))
+
+
+def test_an_eps_between_levels_rounds_toward_the_image():
+    images = torch.full((1, 3, 4, 4), 100 / 255)
+    eps = torch.tensor([8.7 / 255])
+    pixels = images + eps
+    assert torch.equal((to_grid(pixels, images, eps, BALLS["linf"]) * 255).round(), torch.full_like(images, 108))
+    assert torch.equal((to_grid(pixels, images, eps, None) * 255).round(), torch.full_like(images, 109))
+
+
+def test_an_image_is_its_own_picture():
+    images = grid_images(0)
+    for ball in (*BALLS.values(), None):
+        assert torch.equal(to_grid(images, images, torch.zeros(4), ball), images)
+
+
+def test_only_the_row_that_would_leave_its_ball_is_rounded_inward():
+    images = torch.full((2, 3, 4, 4), 100 / 255)
+    pixels = images + 0.6 / 255
+    eps = torch.tensor([0.6 / 255, 1 / 255])
+    saved = to_grid(pixels, images, eps, BALLS["linf"])
+    assert (saved * 255).round()[:, 0, 0, 0].tolist() == [100, 101]
