@@ -10,6 +10,7 @@ import typer
 import advcli
 from advcli.cli import attack, compare, explain, model_group, run_group, saliency, train
 from advcli.cli.commands import guarded
+from advcli.cli.housekeeping import tidy
 from advcli.cli.streams import data, protected, terminable
 from advcli.errors import AdvcliError
 
@@ -57,7 +58,7 @@ def main() -> NoReturn:
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     # Decoders warn from the threads that read pictures; what is wrong with a picture is in its record.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    with protected(), terminable():
+    with protected(), terminable(), tidy():
         code = _run(arguments, debug=debug)
     sys.exit(code)
 

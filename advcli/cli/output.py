@@ -13,7 +13,7 @@ from advcli.cli.tables import print_table
 
 if TYPE_CHECKING:
     from advcli.core.results import Report
-    from advcli.engine.run import Plan
+    from advcli.engine.plan import Plan
 
 _FEW = 16  # images that are listed one by one
 _RATES = ("clean_accuracy", "robust_accuracy", "robust_accuracy_as_saved", "attack_success_rate")

@@ -40,7 +40,7 @@ def carry_out(
     with Progress(quiet=common.quiet, jsonl=common.jsonl, out=str(common.out or f"advcli-{name}")) as progress:
         setup = common.setup(name, progress)
         if common.dry_run:
-            from advcli.engine.run import plan
+            from advcli.engine.plan import plan
 
             show_plan(plan(setup, describe(setup)), common)
             return

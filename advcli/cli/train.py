@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 def train(
     folders: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--data", metavar="FOLDER", help="Class folders, or train/ and test/ with them; repeat for more."
-        ),
+        typer.Option("--data", metavar="FOLDER", help="Class folders, or train/ and test/ with them; repeat for more."),
     ] = None,
     test: Annotated[
         Path | None,

@@ -5,6 +5,8 @@ the rows that remain close up, and new images take the free places: an attack on
 The driver measures success, distance and cost itself and never takes the attack's word for any of them.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,6 +27,7 @@ from advcli.models.looking import Look
 # Of the largest logit: more than folding, another batch size, thread count or device changes it by. A picture that
 # fools the network by less might not fool it on the next machine, and is not counted as fooling it when saved.
 CERTAIN = 1e-4
+GIVEN = ("index", "images", "eps", "label", "target", "age", "passes", "key")  # what an attack reads and never replaces
 NOTHING, IN_FLOAT, AS_SAVED = 0, 1, 2  # how good the best point of a row is; -1 before there is any
 
 
@@ -115,7 +118,8 @@ def drive(attack: Attack, classifier: Classifier, rows: Rows, *, in_flight: int,
         One entry per row, in the order of ``rows``.
 
     Raises:
-        ContractError: the attack left [0, 1] or its ball, or used a gradient it had said it did not need.
+        ContractError: the attack left [0, 1] or its ball, replaced what it was given, or used a gradient it had said
+            it did not need.
     """
     judge = _Judge(classifier, traits(attack), early_exit, Outcome.blank(rows, len(classifier.card.classes)))
     waiting, active = rows, rows[:0]
@@ -129,9 +133,9 @@ def drive(attack: Attack, classifier: Classifier, rows: Rows, *, in_flight: int,
         active = active[stay]
         if len(active):
             logits = _visible(look.logits[stay], judge.traits)
-            attack.step(active, logits, partial(_pull, judge.traits, active, look, stay.nonzero()[:, 0]))
+            with _held(attack, judge.traits, active):
+                attack.step(active, logits, partial(_pull, judge.traits, active, look, stay.nonzero()[:, 0]))
             active.age = active.age + 1
-            _hold(attack, judge.traits, active)
     return judge.best
 
 
@@ -143,6 +147,7 @@ class _Judge:
         self.traits = what
         self.early_exit = early_exit and what.keeps == "first"
         self.ball = _ball(what)
+        self.measure = BALLS[what.norm or "l2"]
         self.best = best
 
     def __call__(self, rows: Rows, logits: Logits, ended: Flags) -> Flags:
@@ -151,7 +156,7 @@ class _Judge:
             ended = ended | self.traits.finished(rows)
         worth = rows.goal.reached(logits)
         if self.traits.keeps == "smallest":
-            nearer = (self.ball or BALLS["l2"]).size(rows.adversarial - rows.images) < self.best.distance[rows.index]
+            nearer = self.measure.size(rows.adversarial - rows.images) < self.best.distance[rows.index]
             worth = worth & (nearer | (self.best.rank[rows.index] < AS_SAVED))
         worth = worth | (ended & (self.best.rank[rows.index] <= NOTHING))
         if worth.any():
@@ -174,7 +179,7 @@ class _Judge:
             rows.passes = rows.passes + worth
         rank = found.goal.reached(exact).long() * IN_FLOAT
         rank = torch.where(certain(found.goal, saved_logits), AS_SAVED, rank)
-        distance = (self.ball or BALLS["l2"]).size(saved - found.images)
+        distance = self.measure.size(saved - found.images)
         better = self._better(rank, distance, found.index)
         place = found.index[better]
         for name, value in (
@@ -194,8 +199,8 @@ class _Judge:
 
 def _started(attack: Attack, what: Traits, rows: Rows) -> Rows:
     rows.adversarial = rows.images.clone()
-    attack.start(rows, rows.noise)
-    _hold(attack, what, rows)
+    with _held(attack, what, rows):
+        attack.start(rows, rows.noise)
     return rows
 
 
@@ -217,16 +222,24 @@ def _pull(what: Traits, rows: Rows, look: Look, places: Integers, cotangent: Log
     return look.pull(cotangent, places)
 
 
-def _hold(attack: Attack, what: Traits, rows: Rows) -> None:
-    """Refuse pixels outside [0, 1] or outside the ball, whoever put them there."""
-    name = type(attack).__name__
-    if rows.adversarial.shape != rows.images.shape or not torch.isfinite(rows.adversarial).all():
-        raise ContractError(f"{name} gave pixels {tuple(rows.adversarial.shape)} that are not all finite")
-    low, high = rows.adversarial.aminmax()
+@contextmanager
+def _held(attack: Attack, what: Traits, rows: Rows) -> Iterator[None]:
+    """Let an attack at its rows, and refuse what breaks the contract, whoever put it there."""
+    name, given = type(attack).__name__, {name: getattr(rows, name) for name in GIVEN}
+    yield
+    for given_name, tensor in given.items():
+        if getattr(rows, given_name) is not tensor:
+            raise ContractError(f"{name} replaced rows.{given_name}, which is the driver's")
+    pixels = rows.adversarial
+    if pixels.shape != rows.images.shape or pixels.dtype != rows.images.dtype:
+        raise ContractError(f"{name} gave pixels {tuple(pixels.shape)} of {pixels.dtype}")
+    if not torch.isfinite(pixels).all():
+        raise ContractError(f"{name} gave pixels that are not all finite")
+    low, high = pixels.aminmax()
     if low < 0 or high > 1:
         raise ContractError(f"{name} left [0, 1]: its pixels span [{float(low):.6g}, {float(high):.6g}]")
     ball = _ball(what)
     if ball is not None:
-        beyond = ball.size(rows.adversarial - rows.images) - rows.eps * (1 + SLACK) - SLACK
+        beyond = ball.size(pixels - rows.images) - rows.eps * (1 + SLACK) - SLACK
         if (beyond > 0).any():
             raise ContractError(f"{name} left its {what.norm} ball by {float(beyond.max()):.3g}")

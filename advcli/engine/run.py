@@ -4,21 +4,19 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from advcli.core.results import Record, Report, Timings
 from advcli.engine.describe import environment, model_report, now
 from advcli.engine.folder import RECORDS, opened, require_same, save_report
 from advcli.engine.preflight import chance, inspect
-from advcli.engine.setup import ClassifierRequest, Setup, choose_block, classifier_for, folder_classes, in_flight
+from advcli.engine.setup import ClassifierRequest, Setup, prepare
 from advcli.engine.stream import Reader, Work, stream
 from advcli.images.labels import Labels
 from advcli.images.writing import write_atomically
 from advcli.models.card import Card
 from advcli.models.classifier import Classifier
-from advcli.models.devices import pick_device, repeatable
-from advcli.models.loading import load_network
+from advcli.models.devices import repeatable
 from advcli.reports.ledger import Ledger, read_lines, unchanged
 from advcli.reports.page import render_page
 from advcli.reports.tables import write_csv, write_parquet
@@ -74,7 +72,7 @@ def run(setup: Setup, command: Command) -> Report:
     """
     started = now()
     with opened(setup.out, overwrite=setup.overwrite) as before, repeatable():
-        request, classifier, flying = _classifier(setup, before)
+        request, classifier, flying = prepare(setup, before)
         work = command.work(request, classifier.card, flying)
         report = _first_report(setup, command, classifier, flying, started)
         if before is not None:
@@ -84,67 +82,6 @@ def run(setup: Setup, command: Command) -> Report:
         save_report(setup.out, report)
         worked, seconds = _work_through(setup, work, classifier, flying)
         return _finish(setup, command, report, worked, seconds)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run would do.
-
-    Args:
-        listed: images.
-        done: of them, finished before.
-        device: where it would compute.
-        precision: of the search.
-        block: rows the network is shown at least or exactly.
-        batch_size: images in flight.
-        model: name and architecture.
-        first: where the first results would lie.
-    """
-
-    listed: int
-    done: int
-    device: str
-    precision: str
-    block: int
-    batch_size: int
-    model: str
-    first: tuple[str, ...]
-
-
-def plan(setup: Setup, command: Command) -> Plan:
-    """Say what a run would do, without making anything on the disk.
-
-    Raises:
-        AdvcliError: as ``run`` would.
-    """
-    network, card = load_network(setup.model)
-    del network
-    device = pick_device(setup.device)
-    done: set[str] = set()
-    ledger = setup.out / RECORDS
-    if ledger.exists() and not setup.overwrite:
-        done = {line["path"] for line in read_lines(ledger) if line["status"] == "ok"}
-    left = [source for source in setup.sources if source.path not in done]
-    return Plan(
-        listed=len(setup.sources),
-        done=len(setup.sources) - len(left),
-        device=str(device),
-        precision=setup.precision,
-        block=setup.block or choose_block(len(setup.sources), card.preprocessing.size, device),
-        batch_size=setup.batch_size or in_flight(card.preprocessing.size, device),
-        model=f"{card.name} ({card.architecture}, {len(card.classes)} classes)",
-        first=tuple(str(setup.out / "images" / source.path) + ".*" for source in left[:5]),
-    )
-
-
-def _classifier(setup: Setup, before: Mapping[str, Any] | None) -> tuple[ClassifierRequest, Classifier, int]:
-    device = pick_device(setup.device)
-    block = setup.block or (before or {}).get("block")  # a run keeps its block, however many images are added to it
-    request = ClassifierRequest(
-        setup.model, str(device), setup.precision, block, len(setup.sources), folder_classes(setup.sources)
-    )
-    classifier = classifier_for(request)
-    return request, classifier, setup.batch_size or in_flight(classifier.card.preprocessing.size, device)
 
 
 def _work_through(setup: Setup, work: Work, classifier: Classifier, flying: int) -> tuple[int, float]:

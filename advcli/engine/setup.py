@@ -1,17 +1,18 @@
 """What every command over images is told: which images, which classifier, where to, and who listens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
 from advcli.core.results import Record
-from advcli.images.sources import Source
 from advcli.images.labels import Labels
+from advcli.images.sources import Source
 from advcli.models.classifier import SMALLEST_STEADY, Classifier, Precision
+from advcli.models.devices import pick_device
 from advcli.models.loading import ModelRequest, load_network
 
 _LARGE = 64 * 64  # pixels; pictures of more than this are dear enough to go one by one when there are few
@@ -144,3 +145,21 @@ def folder_classes(sources: Sequence[Source]) -> tuple[str, ...] | None:
     """Name classes by the folders that the images lie in, for a network that came without names."""
     names = sorted({source.location.absolute().parent.name for source in sources})
     return tuple(names) if len(names) > 1 else None
+
+
+def prepare(setup: Setup, before: Mapping[str, Any] | None) -> tuple[ClassifierRequest, Classifier, int]:
+    """Load the classifier of a run.
+
+    Args:
+        setup: of the run.
+        before: report of the run that is continued, whose block is kept however many images are added; or none.
+
+    Returns:
+        The request that loads the same classifier elsewhere, the classifier, and the number of images in flight.
+    """
+    device = pick_device(setup.device)
+    block = setup.block or (before or {}).get("block")
+    names = folder_classes(setup.sources)
+    request = ClassifierRequest(setup.model, str(device), setup.precision, block, len(setup.sources), names)
+    classifier = classifier_for(request)
+    return request, classifier, setup.batch_size or in_flight(classifier.card.preprocessing.size, device)

@@ -19,9 +19,9 @@ import numpy as np
 
 from advcli.core.results import Record
 from advcli.errors import ImageError
-from advcli.images.sources import Source
 from advcli.images.labels import Labels, label_for
 from advcli.images.reading import decode, fit, read_bytes
+from advcli.images.sources import Source
 from advcli.images.writing import output_path, png_bytes, write_atomically
 from advcli.models.card import Preprocessing
 from advcli.models.classes import match
@@ -147,7 +147,6 @@ def stream(
     Raises:
         UsageError: a picture cannot be written.
     """
-
     writing: list[Future[list[Record]]] = []
 
     def settle() -> None:

@@ -15,7 +15,7 @@ Line = Mapping[str, Any]
 
 
 def rate(name: str, hits: int, count: int) -> dict[str, object]:
-    """A share with its 95 % interval (Clopper-Pearson) under the names NAME, NAME_low and NAME_high; null of nothing."""
+    """A share with its 95 % interval (Clopper-Pearson) as NAME, NAME_low and NAME_high; null of nothing."""
     if not count:
         return {name: None, f"{name}_low": None, f"{name}_high": None}
     low, high = clopper_pearson(hits, count)
@@ -161,7 +161,7 @@ class Moments:
         self.squares += step * (value - self.mean)
 
     def values(self) -> dict[str, object]:
-        """Mean of similarities with its 95 % interval (Student's t, cut to [-1, 1]) and their number; null of nothing."""
+        """Mean of similarities, its 95 % interval (Student's t, cut to [-1, 1]) and their number; null of nothing."""
         if not self.count:
             return {"mean": None, "low": None, "high": None, "images": 0}
         low, high = mean_interval(self.mean, self.squares, self.count)

@@ -33,7 +33,7 @@ class Lesson:
     """What is to be learned, and how.
 
     Args:
-        data: folders of class folders (or of ``train/`` and ``test/`` with class folders); one named twice counts twice.
+        data: folders of class folders, or of ``train/`` and ``test/`` with them; one that is named twice counts twice.
         test: such a folder to measure on after every epoch; by default the ``test/`` beside ``train/``, if any.
         arch: an architecture of ours.
         recipe: rates and lengths.
@@ -63,7 +63,7 @@ def train(
     device: str = "auto",
     overwrite: bool = False,
     command_line: str = "",
-    each_epoch: Callable[[Epoch, int], None] = lambda epoch, of: None,
+    each_epoch: Callable[[Epoch, int], None] | None = None,
 ) -> Report:
     """Train a network, or go on where a training was interrupted.
 
@@ -102,7 +102,7 @@ def train(
                 seed=lesson.seed,
                 device=where,
                 checkpoint=out / CHECKPOINT,
-                each_epoch=lambda epoch: each_epoch(epoch, lesson.recipe.epochs),
+                each_epoch=lambda epoch: each_epoch(epoch, lesson.recipe.epochs) if each_epoch else None,
             )
         seconds = time.perf_counter() - began
         return _finish(lesson, out, network.cpu(), learned.classes, preprocessing, history, report, seconds)
