@@ -215,7 +215,7 @@ def trained():
                 loss.backward()
                 optimizer.step()
     learner = learner.eval().requires_grad_(requires_grad=False)
-    exact_network = Normalized(learner.network, mean, std, torch.float64)
+    exact_network = Normalized(learner.network, mean, std, torch.float64).eval()
     test_images, test_labels = patterns(500, seed=1)
     trained = Trained(
         learner,

@@ -14,7 +14,12 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, title: st
     from rich.table import Table
 
     table = Table(
-        box=SIMPLE_HEAD, title=title and escape(title), title_justify="left", title_style="bold", pad_edge=False
+        box=SIMPLE_HEAD,
+        title=title and escape(title),
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+        show_header=any(head),
     )
     for place, name in enumerate(head):
         table.add_column(escape(name), justify="left" if place == 0 else "default", overflow="fold")

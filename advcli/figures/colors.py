@@ -80,15 +80,16 @@ def _scaled(values: Map) -> Map | None:
     return (values.astype(np.float64) / largest).astype(np.float32) if largest > 0 else None
 
 
-def _steps(values: Map, last: int) -> NDArray[np.uint8]:
-    return (np.clip(values, 0, 1) * last + 0.5).astype(np.uint8)
+def _steps(values: NDArray[np.floating], last: int) -> NDArray[np.uint8]:
+    steps: NDArray[np.uint8] = (np.clip(values, 0, 1) * last + 0.5).astype(np.uint8)
+    return steps
 
 
 @cache
 def _table(name: str, count: int) -> Pixels:
     """Bake a colormap of matplotlib into (count, 3) bytes: calling it costs ten times the lookup."""
     colors = mpl.colormaps[name].resampled(count)(np.arange(count))[:, :3]
-    table = np.rint(colors * 255).astype(np.uint8)
+    table: Pixels = np.rint(colors * 255).astype(np.uint8)
     if count % 2:
         table[count // 2] = NEUTRAL
     return table

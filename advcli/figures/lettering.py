@@ -33,7 +33,7 @@ def lettering(text: str, size: int, width: int) -> NDArray[np.float32]:
     canvas = Image.new("L", (min(width, int(font.getlength(text)) + 2), line_height(size)))
     # Anchored at the baseline, a third of the size above the bottom: both fonts then stand on one line.
     ImageDraw.Draw(canvas).text((0, line_height(size) - size // 3), text, fill=255, font=font, anchor="ls")
-    return np.asarray(canvas, dtype=np.float32) / 255
+    return np.asarray(canvas, dtype=np.float32) / np.float32(255)
 
 
 def line_height(size: int) -> int:
@@ -62,7 +62,7 @@ def _fitted(text: str, font: Font, width: int) -> str:
 
 @cache
 def _font(size: int, *, plain: bool) -> Font:
-    """Load Pillow's own font, which knows little but ASCII, or the one that matplotlib brings, which knows alphabets."""
+    """Load Pillow's own font, which knows little but ASCII, or that of matplotlib, which knows alphabets."""
     if plain:
         return cast("Font", ImageFont.load_default(size))
     return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)

@@ -97,7 +97,8 @@ def _columns(pictures: Sequence[Sequence[Pixels]]) -> list[list[Pixels]]:
 def _row_height(row: Sequence[Tile], pictures: Sequence[Pixels]) -> int:
     below = max(len(tile.lines) for tile in row)
     text = line_height(TITLE_SIZE) + below * line_height(LINE_SIZE)
-    return text + 2 * AIR + max(picture.shape[0] for picture in pictures)
+    tallest: int = max(picture.shape[0] for picture in pictures)
+    return text + 2 * AIR + tallest
 
 
 def _sized(pixels: Pixels) -> Pixels:

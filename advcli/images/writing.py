@@ -3,6 +3,8 @@
 import io
 import secrets
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,15 @@ from advcli.errors import ContractError, UsageError
 from advcli.images.sources import is_identity, printable
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
     """Write a file such that nobody ever sees half of it, also when the process is killed.
 
     Args:
-        path: where to; missing folders are made, a file that is there is replaced.
-        data: all of it.
+        path: where the file belongs; missing folders are made, a file that is there is replaced.
+
+    Yields:
+        Where to write meanwhile; put in its place at the end, removed if anything goes wrong.
 
     Raises:
         UsageError: the folder or the file cannot be written, or the disk is full.
@@ -27,7 +32,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            beside.write_bytes(data)
+            yield beside
             beside.replace(path)
         except BaseException:
             beside.unlink(missing_ok=True)
@@ -36,6 +41,20 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise UsageError(
             f"cannot write {printable(str(path))}: {error.strerror or error}", "give another folder with --out"
         ) from error
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file at once, see ``whole``.
+
+    Args:
+        path: where to.
+        data: all of it.
+
+    Raises:
+        UsageError: the folder or the file cannot be written, or the disk is full.
+    """
+    with whole(path) as beside:
+        beside.write_bytes(data)
 
 
 def png_bytes(pixels: np.ndarray) -> bytes:

@@ -65,4 +65,5 @@ def _histograms(values: NDArray[np.float64], cell: int, rows: int, columns: int)
 
 
 def _unit(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
-    return blocks / np.sqrt((blocks * blocks).sum(axis=-1, keepdims=True) + 1e-10)
+    length: NDArray[np.float64] = np.sqrt((blocks * blocks).sum(axis=-1, keepdims=True) + 1e-10)
+    return blocks / length

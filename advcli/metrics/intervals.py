@@ -1,5 +1,7 @@
 """How sure a rate is, given that it was counted over a finite number of images."""
 
+import math
+
 from scipy.stats import beta, t
 
 
@@ -36,9 +38,9 @@ def mean_interval(mean: float, squares: float, count: int, confidence: float = 0
         confidence: of the interval.
 
     Returns:
-        Lower and upper bound; the mean itself, twice, for a single value, which bounds nothing.
+        Lower and upper bound; infinite for a single value, which bounds nothing.
     """
     if count < 2:
-        return mean, mean
+        return -math.inf, math.inf
     half = float(t.ppf((1 + confidence) / 2, count - 1)) * (squares / (count - 1) / count) ** 0.5
     return mean - half, mean + half

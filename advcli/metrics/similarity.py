@@ -55,7 +55,7 @@ def _varies(values: NDArray[np.float64]) -> bool:
 
 def _centered(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scale a signed map to [0, 1] with 0 at 1/2: on [-1, 1] SSIM would call a map and its negative alike."""
-    return (values / np.abs(values).max() + 1) / 2
+    return (values / float(np.abs(values).max()) + 1) / 2
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -92,12 +92,11 @@ def _length(values: NDArray[np.float64]) -> float:
 def _ssim(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
     if min(first.shape) < SSIM_WINDOW:
         return None
-    return float(structural_similarity(first, second, win_size=SSIM_WINDOW, data_range=1))
+    alike = structural_similarity(first, second, win_size=SSIM_WINDOW, data_range=1)  # type: ignore[no-untyped-call]
+    return float(alike)
 
 
 def _hog_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
     cell = cell_size(first.shape[0])
-    descriptors = hog(first, cell), hog(second, cell)
-    if descriptors[0] is None or descriptors[1] is None:
-        return None
-    return _pearson(*descriptors)
+    one, other = hog(first, cell), hog(second, cell)
+    return None if one is None or other is None else _pearson(one, other)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from advcli.core.results import Record
-from advcli.images.writing import write_atomically
+from advcli.images.writing import whole
 
 
 class Ledger:
@@ -57,8 +57,8 @@ class Ledger:
                 sound[line["path"]] = sound.get(line["path"], 0) + 1
         done = {path for path, count in sound.items() if count == per_image}
         if lines != per_image * len(done) or _is_torn(self._path):
-            kept = (line for line in read_lines(self._path) if line["path"] in done)
-            write_atomically(self._path, "".join(_dumped(line) for line in kept).encode())
+            with whole(self._path) as beside, beside.open("w", encoding="utf-8") as file:
+                file.writelines(_dumped(line) for line in read_lines(self._path) if line["path"] in done)
         return done
 
     def _kept(self, line: Mapping[str, Any]) -> bool:

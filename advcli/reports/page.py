@@ -13,9 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from advcli.core.results import Report
+from advcli.images.writing import whole
 from advcli.reports.ledger import read_lines
-from advcli.reports.summary import number, spoken, tables
-from advcli.reports.whole import whole
+from advcli.reports.summary import NOTHING, number, spoken, tables
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # Long, of no use in the page, or the same for every record of a method and said once in the report.
@@ -38,17 +38,23 @@ def render_page(report: Report, records: Path, charts: Mapping[str, bytes], path
         UsageError: the file cannot be written.
     """
     style, script = _template_text("page.css"), _template_text("page.js")
-    chunks = _environment().get_template("index.html.j2").generate(
-        report=report,
-        lead=_lead(report),
-        policy=_policy(style, script),
-        style=Markup(style),  # noqa: S704 - our own files
-        script=Markup(script),  # noqa: S704
-        tables=tables(report.summary),
-        charts=[(name, "data:image/svg+xml;base64," + base64.b64encode(svg).decode()) for name, svg in charts.items()],
-        circumstances=list(_circumstances(report)),
-        links=[(name, "./" + quote(file)) for name, file in _files(report)],
-        records=_lines(records),
+    chunks = (
+        _environment()
+        .get_template("index.html.j2")
+        .generate(
+            report=report,
+            lead=_lead(report),
+            policy=_policy(style, script),
+            style=Markup(style),  # noqa: S704 - our own files
+            script=Markup(script),  # noqa: S704
+            tables=tables(report.summary),
+            charts=[
+                (name, "data:image/svg+xml;base64," + base64.b64encode(svg).decode()) for name, svg in charts.items()
+            ],
+            circumstances=list(_circumstances(report)),
+            links=[(name, "./" + quote(file)) for name, file in _files(report)],
+            records=_lines(records),
+        )
     )
     with whole(path) as beside, beside.open("w", encoding="utf-8", errors="replace", newline="\n") as page:
         page.writelines(chunks)
@@ -113,9 +119,9 @@ def _facts(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, s
         if isinstance(value, Mapping):
             yield from _facts(value, f"{before}{spoken(name)}, ")
         elif isinstance(value, list | tuple):
-            yield f"{before}{spoken(name)}", ", ".join(map(str, value)) or "–"
+            yield f"{before}{spoken(name)}", ", ".join(map(str, value)) or NOTHING
         else:
-            yield f"{before}{spoken(name)}", "–" if value is None else str(value)
+            yield f"{before}{spoken(name)}", NOTHING if value is None else str(value)
 
 
 def _files(report: Report) -> Iterator[tuple[str, str]]:

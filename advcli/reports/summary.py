@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+NOTHING = "\N{EN DASH}"  # where there is no figure
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -64,7 +66,7 @@ def number(name: str, value: object) -> str:
         value: anything that JSON knows.
     """
     if value is None:
-        return "–"
+        return NOTHING
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if "accuracy" in name or "rate" in name.split("_"):
@@ -79,7 +81,8 @@ def _cells(figures: Mapping[str, object]) -> dict[str, Cell]:
     for name, value in figures.items():
         if name in bounds or isinstance(value, Mapping):
             continue
-        cells[name] = Cell(number(name, value), _interval(name, figures.get(f"{name}_low"), figures.get(f"{name}_high")))
+        interval = _interval(name, figures.get(f"{name}_low"), figures.get(f"{name}_high"))
+        cells[name] = Cell(number(name, value), interval)
     return cells
 
 
@@ -99,7 +102,7 @@ def _nested(name: str, groups: Mapping[str, object]) -> Iterator[Table]:
     cells = {group: {**_cells(figures), **_estimates(figures)} for group, figures in rows.items()}
     columns = list(dict.fromkeys(column for row in cells.values() for column in row))
     if columns:
-        laid = tuple((group, tuple(row.get(c, Cell("–")) for c in columns)) for group, row in cells.items())
+        laid = tuple((group, tuple(row.get(c, Cell(NOTHING)) for c in columns)) for group, row in cells.items())
         yield Table(spoken(name).capitalize(), tuple(spoken(column) for column in columns), laid)
 
 
@@ -114,7 +117,6 @@ def _estimates(figures: Mapping[str, object]) -> dict[str, Cell]:
 
 def _estimate(value: Mapping[str, object]) -> Cell:
     """Write a mean with its bounds, all with the same number of decimals, so that columns can be compared."""
-    mean, low, high = (
-        f"{figure:.3f}" if isinstance(figure, float | int) else "–" for figure in map(value.get, ("mean", "low", "high"))
-    )
-    return Cell(mean, f"[{low}, {high}]" if mean != "–" else "")
+    figures = [value.get(name) for name in ("mean", "low", "high")]
+    mean, low, high = (f"{figure:.3f}" if isinstance(figure, float) else NOTHING for figure in figures)
+    return Cell(mean, f"[{low}, {high}]" if mean != NOTHING else "")

@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from advcli.core.results import Record
-from advcli.images.writing import write_atomically
+from advcli.images.writing import whole, write_atomically
 from advcli.reports.columns import flatten, schema
 from advcli.reports.ledger import read_lines
-from advcli.reports.whole import whole
 
 ROWS = 4096  # in memory at a time, and in a row group
 

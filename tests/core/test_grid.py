@@ -19,7 +19,9 @@ def grid_images(seed, count=4, size=4):
 def attacked(seed, norm, eps, reach=3.0):
     """Make images on the grid, and pixels near the edge of the ball round each."""
     images = grid_images(seed)
-    far = images + reach * eps.view(-1, 1, 1, 1) * torch.randn(images.shape, generator=torch.Generator().manual_seed(seed + 1))
+    far = images + reach * eps.view(-1, 1, 1, 1) * torch.randn(
+        images.shape, generator=torch.Generator().manual_seed(seed + 1)
+    )
     return images, BALLS[norm].project(far, images, eps)
 
 

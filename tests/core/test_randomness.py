@@ -37,7 +37,13 @@ def test_the_generator_gives_the_published_answers(counter, keys, answer):
 
 
 def test_a_key_is_the_seed_the_picture_and_the_purpose():
-    variants = [key(0, "a", "pgd"), key(1, "a", "pgd"), key(0, "b", "pgd"), key(0, "a", "fgsm"), key(0, "a", "pgd", "1")]
+    variants = [
+        key(0, "a", "pgd"),
+        key(1, "a", "pgd"),
+        key(0, "b", "pgd"),
+        key(0, "a", "fgsm"),
+        key(0, "a", "pgd", "1"),
+    ]
     assert len({tuple(one) for one in variants}) == len(variants)
     assert key(0, "a", "pgd") == variants[0]
     assert all(len(one) == KEY_WORDS and all(0 <= word < 2**32 for word in one) for one in variants)

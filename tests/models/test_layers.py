@@ -167,7 +167,7 @@ def torchvision_network(make_card):
             for module in network.modules():
                 if isinstance(module, nn.Linear) and not module.weight.any():  # a ViT's head
                     nn.init.normal_(module.weight)
-        return Classifier(network, make_card(1000, size))
+        return Classifier(network, make_card(1000, size), block=1)
 
     return make
 

@@ -10,6 +10,8 @@ const FACETS = {
 const NUMBERS = ["probability", "adversarial_probability", "passes", "pulls", "linf", "l2", "eps"];
 const METRICS = { spearman: "Spearman", ssim: "SSIM", hog: "HOG" };
 const byId = (id) => document.getElementById(id);
+const descending = () => byId("down").getAttribute("aria-pressed") === "true";
+const descend = (yes) => byId("down").setAttribute("aria-pressed", String(yes));
 
 function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -43,6 +45,10 @@ const probability = (value) => (value === undefined ? "" : " " + value.toFixed(2
 const isPicture = (file) => /\.(png|jpe?g|webp|gif|svg)$/i.test(file);
 const isPanel = (kind) => kind === "panel" || kind.endsWith(".panel"); // holds all the others once more
 
+function pictures(record) {
+  return Object.entries(record.files ?? {}).filter(([kind, file]) => isPicture(file) && !isPanel(kind));
+}
+
 function picture([kind, file]) {
   const image = make("img", { alt: kind, loading: "lazy", decoding: "async" });
   image.addEventListener("load", () => image.classList.toggle("small", image.naturalWidth <= 96));
@@ -52,8 +58,8 @@ function picture([kind, file]) {
 }
 
 function strip(record) {
-  const pictures = Object.entries(record.files ?? {}).filter(([kind, file]) => isPicture(file) && !isPanel(kind));
-  return pictures.length ? make("div", { className: "strip" }, ...pictures.map(picture)) : null;
+  const all = pictures(record);
+  return all.length ? make("div", { className: "strip" }, ...all.map(picture)) : null;
 }
 
 function mark(record) {
@@ -73,7 +79,7 @@ function said(record) {
     line.append(" \u2192 ", after, probability(record.adversarial_probability));
   }
   if (record.target !== undefined) line.append(`, target ${record.target}`);
-  if (record.explained !== undefined && record.explained !== record.prediction) line.append(`, explained: ${record.explained}`);
+  if ((record.explained ?? record.prediction) !== record.prediction) line.append(`, explained: ${record.explained}`);
   return line;
 }
 
@@ -88,7 +94,8 @@ function figures(record) {
   const others = Object.entries(record.files ?? {}).filter(([kind, file]) => isPanel(kind) || !isPicture(file));
   for (const [kind, file] of others) {
     line.append(line.textContent ? " \u00b7 " : "");
-    line.append(make("a", { href: address(file), target: "_blank", rel: "noopener", textContent: kind }));
+    const name = isPanel(kind) ? kind.replaceAll(".", " ") : kind;
+    line.append(make("a", { href: address(file), target: "_blank", rel: "noopener", textContent: name }));
   }
   return line;
 }
@@ -102,7 +109,8 @@ function alike(record) {
 }
 
 function body(record) {
-  return make("div", { className: "body" }, strip(record), make("div", { className: "text" }, figures(record), ...alike(record)));
+  const text = make("div", { className: "text" }, figures(record), ...alike(record));
+  return make("div", { className: "body" }, strip(record), text);
 }
 
 function card(record, place) {
@@ -146,35 +154,39 @@ const haystack = (record) =>
 const texts = records.map(haystack);
 let matching = records;
 let shownCount = 0;
+const watcher = new IntersectionObserver(([entry]) => entry.isIntersecting && showMore(), { rootMargin: "800px" });
 
 function buildFacets() {
   for (const [name, title] of Object.entries(FACETS)) {
     const counts = new Map();
-    for (const record of records) for (const value of valuesOf(record, name)) counts.set(value, (counts.get(value) ?? 0) + 1);
+    const values = records.flatMap((record) => valuesOf(record, name));
+    for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
     if (counts.size < (name === "flags" ? 1 : 2)) continue; // nothing to choose from
     const options = [...counts].sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
     const select = make("select", { name }, make("option", { value: "", textContent: "all" }));
-    // The value is kept beside the option: as an attribute, an empty class name would mean "all".
-    for (const [value, count] of options) select.append(make("option", { value: "=" + value, textContent: `${value} (${count.toLocaleString("en")})` }));
+    // The sign of equality keeps a class without a name from meaning "all".
+    for (const [value, count] of options) {
+      select.append(make("option", { value: "=" + value, textContent: `${value} (${count.toLocaleString("en")})` }));
+    }
     byId("facets").append(make("label", {}, title, select));
   }
 }
+
+const nested = (record) => flat({ similarity: record.similarity ?? {}, notes: record.notes ?? {} });
 
 function buildOrders() {
   const found = new Set();
   for (const record of records) {
     for (const name of NUMBERS) if (typeof record[name] === "number") found.add(name);
-    for (const name of Object.keys(flat({ similarity: record.similarity ?? {}, notes: record.notes ?? {} }))) found.add(name);
+    for (const name of Object.keys(nested(record))) found.add(name);
   }
   const title = (name) => name.replace(/^(similarity|notes)\./, "").replaceAll("_", " ").replaceAll(".", " ");
   for (const name of ["path", ...found]) byId("order").append(make("option", { value: name, textContent: title(name) }));
 }
 
 function compare(name) {
-  const value = name.includes(".") ? (record) => flat({ similarity: record.similarity ?? {}, notes: record.notes ?? {} })[name]
-    : (record) => record[name];
-  const keys = new Map(records.map((record) => [record, value(record)]));
-  const sign = byId("down").getAttribute("aria-pressed") === "true" ? -1 : 1;
+  const keys = new Map(records.map((record) => [record, name.includes(".") ? nested(record)[name] : record[name]]));
+  const sign = descending() ? -1 : 1;
   return (a, b) => {
     const [one, other] = [keys.get(a), keys.get(b)];
     if (one === undefined || other === undefined) return (one === undefined) - (other === undefined); // always last
@@ -185,13 +197,15 @@ function compare(name) {
 function choose() {
   const needle = byId("text").value.trim().toLowerCase();
   const chosen = [...document.querySelectorAll("#facets select")].filter((select) => select.value !== "");
-  for (const control of document.querySelectorAll("#facets select, #text")) control.classList.toggle("set", control.value.trim() !== "");
+  for (const control of [...document.querySelectorAll("#facets select"), byId("text")]) {
+    control.classList.toggle("set", control.value.trim() !== "");
+  }
+  const agrees = (record, select) => valuesOf(record, select.name).includes(select.value.slice(1));
   matching = records.filter((record, place) =>
-    texts[place].includes(needle) && chosen.every((select) => valuesOf(record, select.name).includes(select.value.slice(1))));
+    texts[place].includes(needle) && chosen.every((select) => agrees(record, select)));
   const order = byId("order").value;
-  const sign = byId("down").getAttribute("aria-pressed") === "true";
   if (order) matching.sort(compare(order));
-  else if (sign) matching.reverse();
+  else if (descending()) matching.reverse();
   const [some, all] = [matching.length, records.length].map((count) => count.toLocaleString("en"));
   byId("count").textContent = some === all ? `${all} records` : `${some} of ${all} records`;
   byId("gallery").replaceChildren();
@@ -206,47 +220,51 @@ function showMore() {
   byId("gallery").append(...next.map((record, place) => card(record, shownCount + place)));
   shownCount += next.length;
   byId("more").hidden = shownCount >= matching.length;
+  watcher.unobserve(byId("more")); // observed afresh it reports at once, should the screen still not be full
+  watcher.observe(byId("more"));
 }
+
+const controls = () => document.querySelectorAll("#facets select, #text, #order");
 
 // The choice is kept behind the address's #, so that a view can be bookmarked, shared and reloaded.
 function remember() {
   const state = new URLSearchParams();
-  for (const control of document.querySelectorAll("#facets select, #text, #order")) if (control.value) state.set(control.name, control.value);
-  if (byId("down").getAttribute("aria-pressed") === "true") state.set("down", "1");
+  for (const control of controls()) if (control.value) state.set(control.name, control.value);
+  if (descending()) state.set("down", "1");
   history.replaceState(null, "", "#" + state);
 }
 
 function recall() {
   const state = new URLSearchParams(location.hash.slice(1));
-  for (const control of document.querySelectorAll("#facets select, #text, #order")) {
+  for (const control of controls()) {
     const value = state.get(control.name) ?? "";
     control.value = value;
     if (control.value !== value) control.value = ""; // a class that this run does not have
   }
-  byId("down").setAttribute("aria-pressed", String(state.get("down") === "1"));
+  descend(state.get("down") === "1");
 }
 
 function start() {
   buildFacets();
   buildOrders();
   recall();
-  const widest = records.reduce((most, record) =>
-    Math.max(most, Object.entries(record.files ?? {}).filter(([kind, file]) => isPicture(file) && !isPanel(kind)).length), 1);
-  document.documentElement.style.setProperty("--pictures", Math.max(widest, 2));
+  const widest = records.reduce((most, record) => Math.max(most, pictures(record).length), 2);
+  document.documentElement.style.setProperty("--pictures", widest);
   byId("tools").addEventListener("input", (event) => event.target !== byId("size") && choose());
   byId("tools").addEventListener("submit", (event) => event.preventDefault());
   byId("tools").addEventListener("reset", () => setTimeout(() => {
-    byId("down").setAttribute("aria-pressed", "false");
+    descend(false);
     document.documentElement.style.removeProperty("--tile");
     choose();
   }));
-  byId("size").addEventListener("input", () => document.documentElement.style.setProperty("--tile", `${byId("size").value}px`));
+  byId("size").addEventListener("input", () => {
+    document.documentElement.style.setProperty("--tile", `${byId("size").value}px`);
+  });
   byId("down").addEventListener("click", () => {
-    byId("down").setAttribute("aria-pressed", String(byId("down").getAttribute("aria-pressed") !== "true"));
+    descend(!descending());
     choose();
   });
   byId("more").addEventListener("click", showMore);
-  new IntersectionObserver(([entry]) => entry.isIntersecting && showMore(), { rootMargin: "800px" }).observe(byId("more"));
   window.addEventListener("hashchange", () => { recall(); choose(); });
   byId("tools").hidden = false;
   choose();

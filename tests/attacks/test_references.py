@@ -1,0 +1,147 @@
+"""FGSM and PGD against torchattacks and foolbox, iterate for iterate, on a trained network in float64.
+
+What is compared is where the last step ended: ours keep the last success, theirs the last step. The libraries take
+cross-entropy, ours its log-odds form: the same direction, so the same pixels.
+"""
+
+import copy
+import warnings
+
+import pytest
+import torch
+import torchattacks
+from torch import nn
+
+from advcli.attacks.fgsm import Fgsm
+from advcli.attacks.pgd import Pgd
+from advcli.engine.drive import AS_SAVED, drive
+
+with warnings.catch_warnings():
+    # foolbox 3.3.4 imports gaussian_filter from where scipy no longer wants it to be.
+    warnings.filterwarnings("ignore", ".*scipy.ndimage", DeprecationWarning)
+    import foolbox
+
+SETTINGS = [(5, 0.02), (5, 0.06), (20, 0.02), (20, 0.06)]
+L2 = 16  # times as far in l2 as in linf, for 3 x 16 x 16 values
+
+
+class Wide(nn.Module):
+    """The trained network with its logits left in float64, so that the libraries' cross-entropy loses nothing."""
+
+    def __init__(self, trained):
+        super().__init__()
+        self.inner = copy.deepcopy(trained.exact_network)
+        self.eval()
+
+    def forward(self, pixels):
+        return self.inner.network((pixels.double() - self.inner.mean) / self.inner.std)
+
+
+@pytest.fixture(scope="module")
+def theirs(trained):
+    return Wide(trained)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["untargeted", "targeted"])
+def target(request, trained):
+    return (trained.labels + 1) % 5 if request.param else None
+
+
+@pytest.fixture(scope="module")
+def ours(trained, make_rows):
+    """Run one of our attacks to its last step, and say where that ended."""
+
+    def run(attack, target, eps, classifier=None):
+        last = torch.zeros_like(trained.images)
+
+        def step(rows, logits, pull):
+            attack.step(rows, logits, pull)
+            last[rows.index] = rows.adversarial
+
+        spy = type("Spy", (), {"norm": attack.norm, "steps": attack.steps, "start": staticmethod(attack.start),
+                               "step": staticmethod(step)})()  # fmt: skip
+        rows = make_rows(trained.images, trained.labels, target, eps=eps)
+        drive(spy, classifier or trained.exact, rows, in_flight=64, early_exit=False)
+        return last
+
+    return run
+
+
+def of_torchattacks(attack, trained, target):
+    if target is not None:
+        attack.set_mode_targeted_by_label(quiet=True)
+    return attack(trained.images, trained.labels if target is None else target)
+
+
+def of_foolbox(attack, theirs, trained, target, eps):
+    criterion = foolbox.criteria.Misclassification(trained.labels)
+    if target is not None:
+        criterion = foolbox.criteria.TargetedMisclassification(target)
+    model = foolbox.PyTorchModel(theirs, bounds=(0, 1), device="cpu")
+    return attack(model, trained.images, criterion, epsilons=eps)[1]
+
+
+def assert_agree(found, expected):
+    """Hold every pixel to float32's rounding of a value near one."""
+    assert (found - expected).abs().max() <= 5e-7
+
+
+@pytest.mark.parametrize("eps", [1 / 255, 8 / 255, 0.1])
+def test_fgsm_moves_every_pixel_as_theirs_does(trained, theirs, ours, target, eps):
+    found = ours(Fgsm(), target, eps)
+    reference = of_torchattacks(torchattacks.FGSM(theirs, eps), trained, target)
+    assert_agree(found, reference)
+    assert torch.equal((found - trained.images).sign(), (reference - trained.images).sign())
+    if target is None:  # foolbox has no targeted FGSM
+        reference = of_foolbox(foolbox.attacks.LinfFastGradientAttack(random_start=False), theirs, trained, None, eps)
+        assert_agree(found, reference)
+        assert torch.equal((found - trained.images).sign(), (reference - trained.images).sign())
+
+
+@pytest.mark.parametrize("eps", [0.1, 1.0])
+def test_fgsm_l2_goes_where_foolbox_goes(trained, theirs, ours, eps):
+    reference = of_foolbox(foolbox.attacks.L2FastGradientAttack(random_start=False), theirs, trained, None, eps)
+    assert_agree(ours(Fgsm(norm="l2"), None, eps), reference)
+
+
+@pytest.mark.parametrize(("steps", "eps"), SETTINGS)
+def test_pgd_visits_the_pixels_that_theirs_visits(trained, theirs, ours, target, steps, eps):
+    found = ours(Pgd(steps=steps, step_size=0.01, random_start=False), target, eps)
+    assert_agree(
+        found, of_torchattacks(torchattacks.PGD(theirs, eps, 0.01, steps, random_start=False), trained, target)
+    )
+    attack = foolbox.attacks.LinfPGD(abs_stepsize=0.01, steps=steps, random_start=False)
+    assert_agree(found, of_foolbox(attack, theirs, trained, target, eps))
+
+
+@pytest.mark.parametrize(("steps", "eps"), SETTINGS)
+def test_pgd_l2_visits_the_pixels_that_theirs_visits(trained, theirs, ours, target, steps, eps):
+    eps, size = eps * L2, 0.01 * L2
+    found = ours(Pgd(norm="l2", steps=steps, step_size=size, random_start=False), target, eps)
+    reference = torchattacks.PGDL2(theirs, eps, size, steps, random_start=False)
+    assert_agree(found, of_torchattacks(reference, trained, target))
+    attack = foolbox.attacks.L2PGD(abs_stepsize=size, steps=steps, random_start=False)
+    assert_agree(found, of_foolbox(attack, theirs, trained, target, eps))
+
+
+def test_float32_and_folding_move_no_pixel(trained, ours, target):
+    for attack, eps in ((Fgsm(), 0.06), (Pgd(steps=20, step_size=0.01, random_start=False), 0.06)):
+        assert_agree(ours(attack, target, eps, trained.classifier), ours(attack, target, eps))
+
+
+def test_pgd_goes_on_where_cross_entropy_has_underflown(trained, theirs, make_rows, wrap):
+    class Overconfident(nn.Module):
+        def __init__(self, network):
+            super().__init__()
+            self.network = network
+
+        def forward(self, pixels):
+            return 1e5 * self.network(pixels)
+
+    network = Overconfident(copy.deepcopy(trained.network)).eval()
+    rows = make_rows(trained.images, trained.labels, eps=0.06)
+    attack = Pgd(steps=20, step_size=0.01, random_start=False)
+    outcome = drive(attack, wrap(network, classes=5, size=16), rows, in_flight=64)
+    assert (outcome.rank == AS_SAVED).float().mean() > 0.95
+    reference = torchattacks.PGD(network, 0.06, 0.01, 20, random_start=False)(trained.images, trained.labels)
+    assert (network(reference).argmax(1) == trained.labels).float().mean() > 0.95  # robust, by cross-entropy
