@@ -8,10 +8,11 @@ import numpy as np
 
 from advcli.core.results import AttackRecord, CompareRecord, MapRecord
 from advcli.engine.stream import Drawing
-from advcli.figures.colors import display
+from advcli.figures.colors import display, overlay
 from advcli.figures.panels import Tile, difference, panel
 
 Pair = tuple[np.ndarray, np.ndarray]
+_SMOOTH = 0.05  # of the largest value: the mean step from pixel to pixel in a map that was resized from a coarse one
 
 
 def attack_pictures(
@@ -116,7 +117,7 @@ def _map_panel(image: np.ndarray, maps: Mapping[str, np.ndarray], record: MapRec
     tiles = [Tile(image, "original", (said(record.prediction, record.probability),))]
     for name, values in maps.items():
         evidence = f"for {record.explained}" if values.any() else "no evidence (blank)"
-        tiles.append(Tile(display(values), name, (evidence,)))
+        tiles.append(Tile(_shown(image, values), name, (evidence,)))
     return panel([tiles])
 
 
@@ -132,12 +133,18 @@ def _compare_panel(
         )
         rows.append(
             [
-                Tile(display(clean), f"{name}, before", (f"for {record.explained_before}",)),
+                Tile(_shown(before, clean), f"{name}, before", (f"for {record.explained_before}",)),
                 Tile(display(_scaled(fooled) - _scaled(clean)), "change of the map", (figures,)),
-                Tile(display(fooled), f"{name}, after", (f"for {record.explained_after}",)),
+                Tile(_shown(after, fooled), f"{name}, after", (f"for {record.explained_after}",)),
             ]
         )
     return panel(rows)
+
+
+def _shown(image: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Lay smooth evidence over the picture that it is about; signed and fine maps are read better alone."""
+    smooth = values.min() >= 0 and np.abs(np.diff(values)).mean() < _SMOOTH * values.max()
+    return overlay(image, values) if smooth else display(values)
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:

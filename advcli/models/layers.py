@@ -66,12 +66,7 @@ def pick_layer(classifier: Classifier, name: str | None) -> Layer:
     """
     model = classifier.card.name
     if name is None:
-        readable = [layer for layer in spatial_layers(classifier) if not layer.silent]
-        if not readable:
-            raise UsageError(
-                f"{model} has no layer with a map in it", "use a method that needs no layer, such as gradient"
-            )
-        return readable[-1]
+        return _deepest(spatial_layers(classifier), model)
     for layer, _ in _probe(classifier):
         if layer.name == name:
             return layer
@@ -81,6 +76,17 @@ def pick_layer(classifier: Classifier, name: str | None) -> Layer:
             f"see: advcli model layers {model}",
         )
     raise UsageError(f"{model} has no layer {name!r}", f"see: advcli model layers {model}")
+
+
+def _deepest(layers: list[Layer], model: str) -> Layer:
+    if not layers:
+        raise UsageError(f"{model} has no layer with a map in it", "use a method that needs none, such as gradient")
+    readable = [layer for layer in layers if not layer.silent]
+    if not readable:
+        raise UsageError(
+            f"no gradient reaches any layer of {model}", "are its weights loaded? an untrained head is zero"
+        )
+    return readable[-1]
 
 
 def _probe(classifier: Classifier) -> list[tuple[Layer, Tensor]]:
