@@ -300,7 +300,7 @@ def _outside(sources: "Sequence[Source]", out: Path) -> "list[Source]":
 
 
 def command_line() -> str:
-    """The command as it could be typed again."""
+    """The command as it could be typed again; bytes that are no UTF-8 are written as escapes."""
     import shlex
 
-    return shlex.join(["advcli", *sys.argv[1:]])
+    return shlex.join(["advcli", *sys.argv[1:]]).encode("utf-8", "backslashreplace").decode()

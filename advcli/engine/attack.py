@@ -95,7 +95,7 @@ class AttackWork:
 
     def refuse(self, source: Source, reason: str, sha256: str | None) -> Record:
         """Make the record of an image that cannot be used."""
-        return AttackRecord(path=source.path, source=str(source.location), sha256=sha256, status="error", error=reason)
+        return AttackRecord(path=source.path, source=source.shown, sha256=sha256, status="error", error=reason)
 
     def attacked(self, clean: Clean, method: Method) -> Attacked:
         """Run one method on a batch that has been looked at."""

@@ -41,7 +41,7 @@ class Clean:
         prediction = int(self.prediction[place])
         return {
             "path": image.source.path,
-            "source": str(image.source.location),
+            "source": image.source.shown,
             "sha256": image.sha256,
             "width": image.size[0],
             "height": image.size[1],

@@ -93,7 +93,7 @@ class CompareWork:
 
     def refuse(self, source: Source, reason: str, sha256: str | None) -> Record:
         """Make the record of an image that cannot be used."""
-        return CompareRecord(path=source.path, source=str(source.location), sha256=sha256, status="error", error=reason)
+        return CompareRecord(path=source.path, source=source.shown, sha256=sha256, status="error", error=reason)
 
     def _maps(self, clean: Clean, pixels: torch.Tensor, target: torch.Tensor) -> list[Maps]:
         return attribute(

@@ -92,7 +92,7 @@ class ExplainWork:
 
     def refuse(self, source: Source, reason: str, sha256: str | None) -> Record:
         """Make the record of an image that cannot be used."""
-        return MapRecord(path=source.path, source=str(source.location), sha256=sha256, status="error", error=reason)
+        return MapRecord(path=source.path, source=source.shown, sha256=sha256, status="error", error=reason)
 
     def _product(self, clean: Clean, place: int, explained: str, answers: Sequence[Maps], maps: Maps) -> Product:
         facts = maps.facts(place, self.question)

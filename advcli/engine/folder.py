@@ -35,6 +35,7 @@ def opened(out: Path, *, overwrite: bool) -> Iterator[Mapping[str, Any] | None]:
     Raises:
         UsageError: it cannot be written, holds something else than a run, or another process is at work in it.
     """
+    fresh = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         handle = os.open(out, os.O_RDONLY)
@@ -48,6 +49,10 @@ def opened(out: Path, *, overwrite: bool) -> Iterator[Mapping[str, Any] | None]:
             before = None
         _try_writing(out)
         yield before
+    except BaseException:
+        if fresh and not any(out.iterdir()):
+            out.rmdir()  # nothing came of it: leave no trace
+        raise
     finally:
         os.close(handle)
 

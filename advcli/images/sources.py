@@ -19,6 +19,11 @@ class Source:
     location: Path
     label: str | None = None
 
+    @property
+    def shown(self) -> str:
+        """Where the bytes are, for a record: bytes of a file name that are no UTF-8 are written as escapes."""
+        return str(self.location).encode("utf-8", "backslashreplace").decode()
+
 
 def is_identity(path: str) -> bool:
     """Tell whether a path stays below whatever folder it is put in: not absolute, canonical, without ``..``."""

@@ -187,3 +187,36 @@ def test_nothing_is_written_outside_the_folder(advcli, photos, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
     assert set(photos.rglob("*")) == before
     assert not [path for path in Path(tmp_path, "here").rglob("*") if ".tmp" in path.name]
+
+
+def test_a_run_in_which_nothing_can_be_used_still_ends_in_a_report(main, out, tmp_path):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "text.jpg").write_text("this is not a picture")
+    for command in ("attack", "explain", "compare"):
+        done = main(command, tmp_path / "bad", "--json", "--out", out / command)
+        assert done.code == 3
+        assert done.json()["summary"]["images"] == done.json()["summary"]["errors"] == 1
+        assert (out / command / "index.html").exists()
+
+
+def test_a_refused_command_leaves_no_folder(main, photos, out):
+    assert main("attack", photos, "--target", "unicorn", "--out", out).code == 2
+    assert not out.exists()
+
+
+def test_a_file_name_that_is_no_utf8_is_a_name_like_any_other(main, photos, out, tmp_path):
+    path = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    with open(path, "wb") as file:
+        file.write((photos / "cat" / "00.png").read_bytes())
+    done = main("saliency", os.fsdecode(path), "--jsonl", "--out", out)
+    assert done.code == 0, done.err
+    assert all(os.path.exists(file) for file in done.lines()[0]["files"].values())
+
+
+def test_results_inside_the_folder_of_images_are_no_images(main, photos, tmp_path):
+    folder = tmp_path / "album"
+    folder.mkdir()
+    (folder / "one.png").write_bytes((photos / "cat" / "00.png").read_bytes())
+    for _ in range(2):
+        done = main("saliency", folder, "--json", "--out", folder / "results")
+        assert done.json()["summary"]["images"] == 1
