@@ -13,6 +13,8 @@ install_import_hook(
         "advcli.models.folding",
         "advcli.models.layers",
         "advcli.engine.drive",
+        "advcli.engine.judging",
+        "advcli.engine.outcome",
     ],
     "beartype.beartype",
 )
@@ -33,10 +35,15 @@ from advcli.engine.drive import new_rows
 from advcli.models.card import Card, Preprocessing
 from advcli.models.classifier import Classifier
 
+# For networks this small a second thread costs more than it brings, on a busy machine very much more; and a network
+# that is trained here should not depend on how many there are.
+torch.set_num_threads(1)
+
 # Examples are the same in every run, and a busy machine is no failure.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.load_profile("repeatable")
 
+MEAN, STD = (0.45, 0.5, 0.55), (0.2, 0.25, 0.3)  # that the trained network is used to
 DUAL = {"linf": 1, "l2": 2}  # the norm of the gradient that goes with each norm of the step
 
 
@@ -202,11 +209,10 @@ def convolutions():
 @pytest.fixture(scope="session")
 def trained():
     """Train a network, once; the caller's random numbers are left as they were."""
-    mean, std = (0.45, 0.5, 0.55), (0.2, 0.25, 0.3)
     images, label = patterns(500, seed=0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        learner = Normalized(convolutions(), mean, std)
+        learner = Normalized(convolutions(), MEAN, STD)
         optimizer = torch.optim.Adam(learner.parameters(), 0.01)
         for _ in range(8):
             for batch in torch.randperm(len(images)).split(50):
@@ -214,16 +220,29 @@ def trained():
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-    learner = learner.eval().requires_grad_(requires_grad=False)
-    exact_network = Normalized(learner.network, mean, std, torch.float64).eval()
     test_images, test_labels = patterns(500, seed=1)
-    trained = Trained(
-        learner,
-        Classifier(copy.deepcopy(learner.network), card_of(5, 16, mean, std)),
-        exact_network,
-        Classifier(copy.deepcopy(exact_network), card_of(5, 16)),
-        test_images[:40],
-        test_labels[:40],
-    )
+    trained = trained_of(learner.network, test_images[:40], test_labels[:40])
     assert (trained.classifier.logits(test_images).argmax(1) == test_labels).float().mean() > 0.95
     return trained
+
+
+def trained_of(network, images, labels):
+    network = network.eval().requires_grad_(requires_grad=False)
+    exact_network = Normalized(network, MEAN, STD, torch.float64).eval()
+    return Trained(
+        Normalized(network, MEAN, STD).eval(),
+        Classifier(copy.deepcopy(network), card_of(5, 16, MEAN, STD)),
+        exact_network,
+        Classifier(copy.deepcopy(exact_network), card_of(5, 16)),
+        images,
+        labels,
+    )
+
+
+@pytest.fixture(scope="session")
+def smooth(trained):
+    """The trained network with GELU for ReLU: on a kink, a pixel's last bit decides between two gradients."""
+    network = copy.deepcopy(trained.network.network)
+    for place in (2, 5, 8):
+        network[place] = nn.GELU()
+    return trained_of(network, trained.images, trained.labels)

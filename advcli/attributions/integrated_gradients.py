@@ -82,4 +82,5 @@ def _quadrature(steps: int, rule: Rule) -> tuple[list[float], list[float]]:
 
 def _gap(classifier: Classifier, maps: Tensor, pixels: Pixels, start: Pixels, target: Integers, score: Score) -> Tensor:
     rise = score_value(classifier.logits(pixels), target, score) - score_value(classifier.logits(start), target, score)
-    return (maps.sum((1, 2)) - rise).abs() / rise.abs()
+    gap = (maps.sum((1, 2)) - rise).abs()
+    return torch.where(gap > 0, gap / rise.abs(), 0.0)  # an image that is its own baseline has neither

@@ -110,7 +110,7 @@ class RowNoise:
         upper = np.broadcast_to(keys[2:], (2, *place.shape))
         bits = philox(np.stack([place & _LOW, place >> _HALF, *upper]), keys[:2])  # (4, N, blocks)
         self._rows.drawn = self._rows.drawn + blocks
-        return bits.transpose(1, 2, 0).reshape(len(drawn), -1)[:, :count].reshape(len(drawn), *shape)
+        return bits.transpose(1, 2, 0).reshape(len(drawn), 4 * blocks)[:, :count].reshape(len(drawn), *shape)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(values).to(self._rows.key.device)

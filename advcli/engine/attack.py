@@ -13,7 +13,8 @@ from advcli.core.results import AttackRecord, Record, Report
 from advcli.core.shapes import Integers
 from advcli.core.targets import choose_targets
 from advcli.engine.clean import Clean, look_at, probability, to_bytes
-from advcli.engine.drive import AS_SAVED, Outcome, certain, drive, new_rows
+from advcli.engine.drive import drive, new_rows
+from advcli.engine.outcome import AS_SAVED, Outcome, certain
 from advcli.engine.pictures import attack_pictures
 from advcli.engine.run import Command, run
 from advcli.engine.setup import ClassifierRequest, Setup, classifier_for

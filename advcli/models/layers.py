@@ -157,7 +157,8 @@ def _listened(layers: Sequence[tuple[Layer, Tensor]], logits: Tensor) -> list[tu
     if not layers:
         return []
     outputs = [output for _, output in layers]
-    gradients = torch.autograd.grad(logits.square().sum(), outputs, allow_unused=True)
+    with torch.enable_grad():
+        gradients = torch.autograd.grad(logits.square().sum(), outputs, allow_unused=True)
     return [
         (replace(layer, silent=gradient is None or not bool(layer.spatial(gradient).any())), output)
         for (layer, output), gradient in zip(layers, gradients, strict=True)

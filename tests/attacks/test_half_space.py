@@ -17,7 +17,8 @@ from advcli.attacks.gaussian_noise import GaussianNoise
 from advcli.attacks.pgd import Pgd
 from advcli.core.attack import traits
 from advcli.core.norms import BALLS
-from advcli.engine.drive import AS_SAVED, IN_FLOAT, NOTHING, Outcome, drive
+from advcli.engine.drive import drive
+from advcli.engine.outcome import AS_SAVED, IN_FLOAT, NOTHING, Outcome
 from advcli.registry import implementation, names
 
 BATCHES = (1, 2, 7, 33)
@@ -238,6 +239,14 @@ def test_ascent_walks_straight_to_its_target(half_space, make_rows, count, class
     rounded = (before * 255).round() / 255
     reached = [rows.goal.reached(problem.logits(pixels), 1e-3) for pixels in (before, rounded)]
     assert not (reached[0] & reached[1]).any()
+
+
+def test_ascent_stops_at_black_and_white(half_space, make_rows):
+    problem = half_space(7)
+    rows = make_rows(problem.images, problem.label, 1 - problem.label)
+    outcome = drive(Ascent(steps=1, step_size=1e6), problem.classifier, rows, in_flight=7)
+    uphill = problem.weight[1 - problem.label].view_as(problem.images)
+    assert torch.equal(outcome.pixels, (uphill > 0).float())
 
 
 def drawn(attack, rows):

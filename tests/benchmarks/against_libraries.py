@@ -2,10 +2,10 @@
 
     python tests/benchmarks/against_libraries.py [--images 128] [--rounds 5] [--data FOLDER]
 
-The network is the built-in one, in fp32, on as many threads as torch takes. Without --data the pictures are cuttings of
-scikit-image's photographs. A ratio above 1 says how many times faster we are. Attacks stop at the first success here, as
-they do on the command line; the libraries have no such thing and make all their steps; both reach the same robust
-accuracy, which is printed too.
+The network is the built-in one, in fp32, on as many threads as torch takes. Without --data the pictures are cut out of
+scikit-image's photographs. A ratio above 1 says how many times faster we are. Attacks stop at the first success, as they
+do on the command line; the libraries have no such thing and make all their steps; both reach the same robust accuracy,
+which is printed too.
 """
 
 import argparse
@@ -22,7 +22,8 @@ from advcli.attributions.grad_cam import grad_cam
 from advcli.attributions.gradient import gradient
 from advcli.attributions.integrated_gradients import integrated_gradients
 from advcli.core.randomness import key
-from advcli.engine.drive import AS_SAVED, drive, new_rows
+from advcli.engine.drive import drive, new_rows
+from advcli.engine.outcome import AS_SAVED
 from advcli.images.datasets import load_labelled
 from advcli.models.classifier import Classifier
 from advcli.models.layers import pick_layer
@@ -60,7 +61,9 @@ def pictures(count, folder):
         source = sources[place % 4]
         edge = int(rng.integers(96, 300))
         top, left = (int(rng.integers(0, side - edge + 1)) for side in source.shape[:2])
-        square = Image.fromarray(source[top : top + edge, left : left + edge]).resize((32, 32), Image.Resampling.BILINEAR)
+        square = Image.fromarray(source[top : top + edge, left : left + edge]).resize(
+            (32, 32), Image.Resampling.BILINEAR
+        )
         cut.append(np.asarray(square))
     return torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2).float() / 255
 
@@ -100,7 +103,11 @@ def contests(images, classifier, plain):
     step = EPS / 4
     pgd = Pgd(steps=40, step_size=step)
     cam = pytorch_grad_cam.GradCAM(plain, [plain.network.layer3])
-    yield "FGSM / torchattacks", ours(Fgsm(), classifier, images, labels), theirs(torchattacks.FGSM(plain, EPS), plain, images, labels)
+    yield (
+        "FGSM / torchattacks",
+        ours(Fgsm(), classifier, images, labels),
+        theirs(torchattacks.FGSM(plain, EPS), plain, images, labels),
+    )
     yield (
         "PGD-40 / torchattacks",
         ours(pgd, classifier, images, labels),
@@ -119,7 +126,9 @@ def contests(images, classifier, plain):
     yield (
         "integrated gradients / captum",
         lambda: integrated_gradients(classifier, images, labels, steps=50),
-        lambda: captum.attr.IntegratedGradients(plain).attribute(images, target=labels, n_steps=50, internal_batch_size=64),
+        lambda: captum.attr.IntegratedGradients(plain).attribute(
+            images, target=labels, n_steps=50, internal_batch_size=64
+        ),
     )
     yield (
         "Grad-CAM / pytorch-grad-cam",

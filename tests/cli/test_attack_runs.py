@@ -91,7 +91,9 @@ def test_several_methods_give_a_record_each_and_the_worst_case(main, photos, out
     summary = done.json()["summary"]
     lines = [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
     assert [line["method"] for line in lines] == ["gaussian-noise", "fgsm"] * 8
-    fooled = {path: any(line["fooled"] for line in lines if line["path"] == path) for path in {x["path"] for x in lines}}
+    fooled = {
+        path: any(line["fooled"] for line in lines if line["path"] == path) for path in {x["path"] for x in lines}
+    }
     assert summary["robust_accuracy"] == 1 - sum(fooled.values()) / 8
     assert summary["methods"]["fgsm"]["robust_accuracy"] <= summary["methods"]["gaussian-noise"]["robust_accuracy"]
 

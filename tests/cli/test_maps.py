@@ -26,7 +26,15 @@ def test_loss_is_explained_as_the_negative_log_probability(main, photos, tmp_pat
 
 def test_explain_gives_a_record_for_every_method(main, photos, out):
     done = main(
-        "explain", photos / "cat", "--method", "grad-cam", "--method", "integrated-gradients:steps=20", "--jsonl", "--out", out
+        "explain",
+        photos / "cat",
+        "--method",
+        "grad-cam",
+        "--method",
+        "integrated-gradients:steps=20",
+        "--jsonl",
+        "--out",
+        out,
     )
     lines = done.lines()
     assert [line["method"] for line in lines[:2]] == ["grad-cam", "integrated-gradients"]
@@ -54,7 +62,21 @@ def test_a_map_without_evidence_is_flagged_and_drawn(main, photos, out, tmp_path
         "    def forward(self, x):\n        return 0 * self.stem(x).mean((2, 3)) + torch.tensor([0., 1., 2., 3.])\n"
         "def deaf():\n    return Deaf()\n"
     )
-    done = main("explain", photos / "cat", "--limit", "1", "--model", f"{own}:deaf", "--size", 32, "--jsonl", "--method", "gradient", "--out", out)
+    done = main(
+        "explain",
+        photos / "cat",
+        "--limit",
+        "1",
+        "--model",
+        f"{own}:deaf",
+        "--size",
+        32,
+        "--jsonl",
+        "--method",
+        "gradient",
+        "--out",
+        out,
+    )
     assert done.lines()[0]["flags"] == ["blank"]
     assert "gradient is zero" in done.err
 

@@ -205,12 +205,11 @@ def test_a_refused_command_leaves_no_folder(main, photos, out):
 
 
 def test_a_file_name_that_is_no_utf8_is_a_name_like_any_other(main, photos, out, tmp_path):
-    path = os.fsencode(tmp_path) + b"/caf\xe9.png"
-    with open(path, "wb") as file:
-        file.write((photos / "cat" / "00.png").read_bytes())
-    done = main("saliency", os.fsdecode(path), "--jsonl", "--out", out)
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    path.write_bytes((photos / "cat" / "00.png").read_bytes())
+    done = main("saliency", path, "--jsonl", "--out", out)
     assert done.code == 0, done.err
-    assert all(os.path.exists(file) for file in done.lines()[0]["files"].values())
+    assert all(Path(file).exists() for file in done.lines()[0]["files"].values())
 
 
 def test_results_inside_the_folder_of_images_are_no_images(main, photos, tmp_path):

@@ -33,7 +33,19 @@ def test_order_changes_nothing(main, photos, reference, out, records):
     backwards = sorted((path for path in photos.rglob("*.png")), reverse=True)
     listed = "\n".join(map(str, backwards)).encode()
     done = subprocess.run(
-        [sys.executable, "-m", "advcli", "compare", "-", "--explain", "grad-cam", "--explain", "gradient", "--out", out],
+        [
+            sys.executable,
+            "-m",
+            "advcli",
+            "compare",
+            "-",
+            "--explain",
+            "grad-cam",
+            "--explain",
+            "gradient",
+            "--out",
+            out,
+        ],
         input=listed,
         capture_output=True,
         timeout=300,
@@ -42,7 +54,9 @@ def test_order_changes_nothing(main, photos, reference, out, records):
     by_digest = {record["sha256"]: record for record in records(reference).values()}
     for record in records(out).values():
         same = {key: value for key, value in record.items() if key not in ("path", "files")}
-        assert same == {key: value for key, value in by_digest[record["sha256"]].items() if key not in ("path", "files")}
+        assert same == {
+            key: value for key, value in by_digest[record["sha256"]].items() if key not in ("path", "files")
+        }
         for kind, path in record["files"].items():
             assert (out / path).read_bytes() == (reference / by_digest[record["sha256"]]["files"][kind]).read_bytes()
 

@@ -1,9 +1,9 @@
 """Data on standard output, talk on standard error, and commands that chain."""
 
 import json
-import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,12 +21,12 @@ def test_jsonl_is_the_records_with_paths_that_can_be_opened(main, photos, out, c
     lines = main(command, photos / "cat", "--limit", "2", "--jsonl", "--out", out).lines()
     assert [line["path"] for line in lines] == ["00.png", "01.png"]
     for line in lines:
-        assert all(os.path.exists(path) for path in line["files"].values())
+        assert all(Path(path).exists() for path in line["files"].values())
 
 
 def test_quiet_is_paths_only(main, photos, out):
     done = main("saliency", photos / "cat", "--limit", "1", "--quiet", "--out", out)
-    assert {os.path.basename(path) for path in done.out.splitlines()} == {
+    assert {Path(path).name for path in done.out.splitlines()} == {
         "00.png.original.png",
         "00.png.saliency.png",
         "00.png.panel.png",
@@ -44,7 +44,9 @@ def test_prints_of_libraries_do_not_reach_standard_output(advcli, photos, out, t
         "        return x.mean((2, 3))\n"
         "def talker():\n    print('loading'); return Talker()\n"
     )
-    done = advcli("saliency", photos / "cat", "--limit", "1", "--json", "--size", "32", "--model", f"{own}:talker", "--out", out)
+    done = advcli(
+        "saliency", photos / "cat", "--limit", "1", "--json", "--size", "32", "--model", f"{own}:talker", "--out", out
+    )
     assert done.code == 0, done.err
     assert done.json()["command"] == "saliency"
     for words in ("python print", "write to descriptor 1", "child", "loading"):

@@ -122,6 +122,14 @@ def test_a_goal_is_reached_by_more_than_a_tie():
     assert leave.reached(logits, torch.tensor([0.0, 0.4, 2.0])).tolist() == [False, True, False]
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_are_counted_in_float64(goals, logits, name):
+    narrow = logits.float()
+    loss = goals[0].loss(narrow, name)
+    assert loss.dtype == torch.float64
+    assert torch.equal(loss, goals[0].loss(narrow.double(), name))
+
+
 def test_the_callers_logits_stay_out_of_it(goals, logits):
     with torch.no_grad():
         goals[0].ascent(logits)

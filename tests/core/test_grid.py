@@ -73,6 +73,22 @@ def test_an_eps_between_levels_rounds_toward_the_image():
     assert torch.equal((to_grid(pixels, images, eps, None) * 255).round(), torch.full_like(images, 109))
 
 
+def test_a_whole_level_is_a_whole_level_however_it_was_added_up():
+    images = torch.arange(192).float().view(1, 3, 8, 8) / 255
+    pixels = images + 3 / 255  # float32 misses some of the levels by a bit
+    pixels[0, 0, 0, 0] += 5.7 / 255  # and here the row must be rounded inward
+    eps = torch.tensor([8.7 / 255])
+    moved = (to_grid(pixels, images, eps, BALLS["linf"]) * 255).round() - (images * 255).round()
+    assert moved[0, 0, 0, 0] == 8
+    assert (moved.flatten()[1:] == 3).all()
+
+
+def test_a_level_just_beyond_the_ball_is_beyond_it():
+    images = torch.full((1, 3, 4, 4), 100 / 255)
+    eps = torch.tensor([8 / 255 - 5e-6])
+    assert torch.equal((to_grid(images + eps, images, eps, BALLS["linf"]) * 255).round(), torch.full_like(images, 107))
+
+
 def test_an_image_is_its_own_picture():
     images = grid_images(0)
     for ball in (*BALLS.values(), None):

@@ -85,6 +85,11 @@ def test_a_row_that_is_moved_goes_on_where_it_was():
     assert torch.equal(joined.noise.normal(8)[1:], expected[[0, 2, 5]])
 
 
+def test_nobody_draws_nothing():
+    noise = RowNoise(streams(some_keys(2))[:0])
+    assert [tuple(noise.uniform(3, 2).shape), tuple(noise.normal().shape)] == [(0, 3, 2), (0,)]
+
+
 def test_no_number_is_drawn_twice():
     rows = streams(some_keys(3))
     parts = [rows.noise.uniform(count) for count in (1, 2, 3, 4, 5, 100)]

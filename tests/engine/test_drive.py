@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from advcli.attacks.pgd import Pgd
-from advcli.engine.drive import AS_SAVED, IN_FLOAT, NOTHING, Outcome, certain, drive
+from advcli.engine.drive import drive
+from advcli.engine.outcome import AS_SAVED, IN_FLOAT, NOTHING, Outcome, certain
 from advcli.errors import ContractError
 
 LEVEL = 1 / 255
@@ -290,6 +291,13 @@ def test_what_a_low_precision_finds_is_confirmed_in_full(wrap, dark):
     outcome = drive(Brighten(steps=5), wrap(Lies(5), precision="bf16"), dark(120), in_flight=1)
     assert outcome.rank.tolist() == [NOTHING]
     assert torch.equal(outcome.logits, wrap(Brightness()).logits(outcome.pixels))
+
+
+def test_what_was_claimed_and_refuted_is_not_kept(wrap, dark):
+    outcome = drive(Visit((125, 100)), wrap(Lies(5), precision="bf16"), dark(90), in_flight=1)
+    assert outcome.rank.tolist() == [NOTHING]
+    assert level(outcome.pixels) == pytest.approx([100])  # where the search ended
+    assert outcome.passes.tolist() == [3 + 2 + 2]
 
 
 def test_what_a_low_precision_overlooks_is_found_at_the_end(wrap, dark):

@@ -35,6 +35,15 @@ def cotangents(logits):
     return F.one_hot(logits.argmax(1), logits.shape[1]).float() - logits.softmax(1)
 
 
+@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)])  # slow where another process wants a core too
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_row_is_the_same_to_the_bit_in_any_batch_and_at_any_place(classifier, precision):
     searching = copy.copy(classifier)

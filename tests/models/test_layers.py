@@ -1,11 +1,13 @@
 """Layers with a map in them, found by probing: which are listed, how they are read, which is chosen."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
+from advcli.attributions.grad_cam import grad_cam
 from advcli.errors import UsageError
 from advcli.models.classifier import Classifier
 from advcli.models.layers import Layer, pick_layer, spatial_layers
@@ -133,6 +135,20 @@ def test_what_is_no_map_is_not_listed(wrap, shape):
     assert names(wrap(net)) == []
 
 
+def test_a_picture_that_is_not_square_has_maps_that_are_not(make_card):
+    net = Net(
+        lambda m, x: m.head(m.last(m.first(x)).mean((2, 3))),
+        first=nn.Conv2d(3, 4, 3, stride=2, padding=1), last=nn.Conv2d(4, 6, 3, stride=2, padding=1),
+        head=nn.Linear(6, 2),
+    )  # fmt: skip
+    card = make_card(2, 16)
+    card = replace(card, preprocessing=replace(card.preprocessing, size=(16, 28)))
+    classifier = Classifier(net, card)
+    assert [(layer.height, layer.width) for layer in spatial_layers(classifier)] == [(8, 14), (4, 7)]
+    maps = grad_cam(classifier, torch.rand(2, 3, 16, 28), torch.tensor([0, 1]), layer=pick_layer(classifier, None))
+    assert maps.shape == (2, 16, 28)
+
+
 def test_outputs_are_read_by_their_places():
     values = torch.arange(2 * 6 * 3 * 3).view(2, 6, 3, 3)
     first = Layer("x", "X", 6, 3, 3, "channels-first")
@@ -185,6 +201,7 @@ def test_the_deepest_map_is_chosen(torchvision_network, name, layer):
     assert pick_layer(torchvision_network(name), None) == layer
 
 
+@pytest.mark.slow
 def test_a_vision_transformer_is_read_before_its_last_attention(torchvision_network):
     classifier = torchvision_network("vit_b_16")
     layer = pick_layer(classifier, None)
