@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from advcli.core.precision import wide
 from advcli.core.shapes import Maps, Pixels
 
 Reduce = Literal["sum", "max", "l2"]
@@ -16,5 +17,5 @@ def reduce_channels(gradient: Pixels, how: Reduce) -> Maps:
     """
     if how == "max":
         return gradient.abs().amax(1)
-    wide = gradient.double()
-    return (wide.sum(1) if how == "sum" else wide.square().sum(1).sqrt()).to(gradient.dtype)
+    exact = wide(gradient)
+    return (exact.sum(1) if how == "sum" else exact.square().sum(1).sqrt()).to(gradient.dtype)

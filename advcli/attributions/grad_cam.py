@@ -5,6 +5,7 @@ Source: Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391, section 3.
 
 import torch.nn.functional as F
 
+from advcli.core.precision import wide
 from advcli.core.scores import Score, score_cotangent
 from advcli.core.shapes import Integers, Maps, Pixels
 from advcli.models.classifier import Classifier
@@ -35,8 +36,7 @@ def grad_cam(
     """
     look = classifier.look(pixels, watch=layer.name)
     cotangent = score_cotangent(look.logits, target, score)
-    weights = layer.spatial(look.pull_watched(cotangent)).double().mean((2, 3), keepdim=True)
-    maps = (weights * layer.spatial(look.watched).double()).sum(1, keepdim=True)
+    weights = wide(layer.spatial(look.pull_watched(cotangent))).mean((2, 3), keepdim=True)
+    maps = (weights * wide(layer.spatial(look.watched))).sum(1, keepdim=True)
     maps = maps.relu() if relu else maps
-    # In float64, so that the last bit does not depend on how a batch is resized.
     return F.interpolate(maps, pixels.shape[2:], mode="bilinear", align_corners=False)[:, 0].to(pixels.dtype)

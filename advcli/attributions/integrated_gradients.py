@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from advcli.core.precision import wide
 from advcli.core.scores import Score, score_cotangent, score_value
 from advcli.core.shapes import Integers, Maps, Pixels
 from advcli.models.classifier import Classifier
@@ -46,7 +47,7 @@ def integrated_gradients(
     """
     start = _baseline(pixels, baseline)
     way = pixels - start
-    total = torch.zeros_like(pixels, dtype=torch.float64)
+    total = torch.zeros_like(wide(pixels))
     places, weights = _quadrature(steps, rule)
     together = max(1, classifier.rows_at_once // len(pixels))  # steps of all images that fill the network's blocks
     for group in range(0, steps, together):
@@ -55,8 +56,8 @@ def integrated_gradients(
         look = classifier.look(points)
         pulled = look.pull(score_cotangent(look.logits, target.repeat(len(chosen)), score))
         for weight, part in zip(weights[group : group + together], torch.split(pulled, len(pixels)), strict=True):
-            total += part.double() * weight
-    maps = (way.double() * total).sum(1)
+            total += wide(part) * weight
+    maps = (wide(way) * total).sum(1)
     if notes is not None:
         notes["completeness_gap"] = _gap(classifier, maps, pixels, start, target, score)
     return maps.to(pixels.dtype)
@@ -64,7 +65,7 @@ def integrated_gradients(
 
 def _baseline(pixels: Pixels, name: Baseline) -> Pixels:
     if name == "mean":
-        return pixels.double().mean((2, 3), keepdim=True).to(pixels.dtype).expand_as(pixels)
+        return wide(pixels).mean((2, 3), keepdim=True).to(pixels.dtype).expand_as(pixels)
     return torch.full_like(pixels, _PLAIN[name])
 
 

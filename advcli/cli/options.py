@@ -230,7 +230,7 @@ class Common:
         if sum((self.json, self.jsonl, self.quiet)) > 1:
             raise UsageError("--json, --jsonl and --quiet exclude one another", "choose one")
         out = self.out or Path(f"advcli-{command}")
-        sources = find(self.images or [], stdin=sys.stdin.buffer, null_separated=self.null)
+        sources = find(self.images or [], stdin=sys.stdin.buffer if sys.stdin else None, null_separated=self.null)
         return Setup(
             sources=_outside(sources, out)[: self.limit],
             out=out,

@@ -1,9 +1,4 @@
-"""What an attack wants of each row: to leave a label or to reach a target, as losses to climb.
-
-Everything here is per row and in float64. Kernels round the last bit of an exponential or a sum differently from one
-batch size to the next; rounding the result to float32 removes the difference, and so a row's course never depends on
-which rows stand beside it.
-"""
+"""What an attack wants of each row: to leave a label or to reach a target, as losses to climb, row by row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from advcli.core.precision import wide
 from advcli.core.shapes import Flags, Floats, Integers, Logits
 
 LossName = Literal["log-odds", "margin", "dlr"]
@@ -49,14 +45,13 @@ class Goal:
 
         Source: Croce and Hein 2020, https://arxiv.org/abs/2003.01690, equations 6 and 7 (dlr).
         """
-        wide = logits.double()
-        away = _LOSSES[name](wide, self)
+        away = _LOSSES[name](wide(logits), self)
         return torch.where(self.target >= 0, -away, away)
 
     def ascent(self, logits: Logits, name: LossName = "log-odds") -> Logits:
         """Cotangent (N, K) of the loss: what ``pull`` turns into the gradient of the loss in the pixels."""
         with torch.enable_grad():
-            leaf = logits.detach().double().requires_grad_()
+            leaf = wide(logits.detach()).requires_grad_()
             (cotangent,) = torch.autograd.grad(self.loss(leaf, name).sum(), leaf)
         return cotangent.to(logits.dtype)
 

@@ -1,12 +1,10 @@
-"""Balls round images: how large a perturbation is, how to come back inside, where to step, where to begin.
-
-Lengths are summed in float64 and rounded once, so that a row's length does not depend on how a batch is summed.
-"""
+"""Balls round images: how large a perturbation is, how to come back inside, where to step, where to begin."""
 
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
 
+from advcli.core.precision import wide
 from advcli.core.randomness import RowNoise
 from advcli.core.shapes import Floats, Pixels
 
@@ -51,7 +49,7 @@ class _Linf:
 
 class _L2:
     def size(self, delta: Pixels) -> Floats:
-        return delta.contiguous().flatten(1).double().square().sum(1).sqrt().to(delta.dtype)
+        return wide(delta.contiguous().flatten(1)).square().sum(1).sqrt().to(delta.dtype)
 
     def project(self, pixels: Pixels, images: Pixels, eps: Floats) -> Pixels:
         delta = pixels - images
@@ -69,7 +67,7 @@ class _L2:
     def sample(self, noise: RowNoise, images: Pixels, eps: Floats) -> Pixels:
         direction = self.steepest(noise.normal(*images.shape[1:]))
         # The share of the ball within radius r is r^d: almost all of a uniform draw lies near the sphere.
-        radius = noise.uniform().double().pow(1 / images[0].numel()).to(images.dtype)
+        radius = wide(noise.uniform()).pow(1 / images[0].numel()).to(images.dtype)
         return direction * (radius * eps).view(-1, 1, 1, 1)
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from advcli.core.precision import wide
 from advcli.core.randomness import key
 from advcli.core.rows import RowNoise, Rows
 from advcli.core.shapes import Integers, Logits
@@ -52,8 +53,8 @@ def choose_targets(
 
 def _ranked(logits: Logits, label: Integers) -> Tensor:
     """Order the classes (N, K): candidates by logit, then the prediction, then the label."""
-    wide = logits.double()
-    lowest = wide.amin(1, keepdim=True)
+    values = wide(logits)
+    lowest = values.amin(1, keepdim=True)
     prediction = logits.argmax(1, keepdim=True)
-    moved = wide.scatter(1, prediction, lowest - 1).scatter(1, label[:, None], lowest - 2)
+    moved = values.scatter(1, prediction, lowest - 1).scatter(1, label[:, None], lowest - 2)
     return moved.argsort(stable=True, dim=1, descending=True)

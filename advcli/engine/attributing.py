@@ -160,4 +160,4 @@ def _explain(
     maps: Tensor = method.build()(classifier_for(request), pixels, target, **filled)
     # Not a number where a score is flat or overflows: no evidence, said so rather than drawn.
     maps = torch.nan_to_num(maps.float(), nan=0.0, posinf=0.0, neginf=0.0)
-    return maps.cpu().numpy(), {name: values.double().cpu().numpy() for name, values in notes.items()}
+    return maps.cpu().numpy(), {name: values.cpu().double().numpy() for name, values in notes.items()}

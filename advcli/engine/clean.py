@@ -63,7 +63,7 @@ def look_at(classifier: Classifier, images: Sequence[Image]) -> Clean:
 
 def probability(logits: torch.Tensor, place: int) -> float:
     """Softmax probability of one class for one image's logits (K,), in float64."""
-    return float(logits.double().softmax(0)[place])
+    return float(logits.cpu().double().softmax(0)[place])
 
 
 def to_bytes(pixels: torch.Tensor) -> np.ndarray:

@@ -62,7 +62,7 @@ def drive(attack: Attack, classifier: Classifier, rows: Rows, *, in_flight: int,
         ContractError: the attack left [0, 1] or its ball, replaced what it was given, or used a gradient it had said
             it did not need.
     """
-    judge = Judge(classifier, traits(attack), early_exit, Outcome.blank(rows, len(classifier.card.classes)))
+    judge = Judge(classifier, traits(attack), Outcome.blank(rows, len(classifier.card.classes)), early_exit=early_exit)
     waiting, active = rows, rows[:0]
     while len(waiting) or len(active):
         entering, waiting = waiting[: in_flight - len(active)], waiting[in_flight - len(active) :]

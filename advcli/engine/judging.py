@@ -15,7 +15,7 @@ from advcli.models.classifier import Classifier
 class Judge:
     """Looks at every point the attack visits and keeps the best of each row."""
 
-    def __init__(self, classifier: Classifier, what: Traits, early_exit: bool, best: Outcome) -> None:  # noqa: FBT001
+    def __init__(self, classifier: Classifier, what: Traits, best: Outcome, *, early_exit: bool) -> None:
         self.classifier = classifier
         self.traits = what
         self.early_exit = early_exit and what.keeps == "first"

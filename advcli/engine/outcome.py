@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from advcli.core.goals import Goal
+from advcli.core.precision import wide
 from advcli.core.rows import Rows
 from advcli.core.shapes import Flags, Floats, Integers, Logits, Pixels
 
@@ -65,4 +66,4 @@ class Outcome:
 
 def certain(goal: Goal, logits: Logits) -> Flags:
     """Say which rows are at their goal by more than the network's rounding errors."""
-    return goal.reached(logits, CERTAIN * logits.double().abs().amax(1))
+    return goal.reached(logits, CERTAIN * wide(logits).abs().amax(1))

@@ -108,6 +108,10 @@ class Classifier:
         _finite(look.logits)
         return look
 
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """Turn pixels in [0, 1] into what the network was trained on."""
+        return (pixels - self._mean) / self._std
+
     @property
     def rows_at_once(self) -> int:
         """Rows that the network is best shown together."""
@@ -116,10 +120,6 @@ class Classifier:
 
     def _forward(self, pixels: Tensor) -> Tensor:
         return self.network(self.normalize(pixels).contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
-
-    def normalize(self, pixels: Tensor) -> Tensor:
-        """Turn pixels in [0, 1] into what the network was trained on."""
-        return (pixels - self._mean) / self._std
 
     def _search_precision(self) -> AbstractContextManager[object]:
         low = _LOW.get(self.precision)
@@ -136,9 +136,8 @@ class Classifier:
         exact = self.device.type != "cpu" or self.block < SMALLEST_STEADY
         if exact:
             return [min(self.block, count - start) for start in range(0, count, self.block)]
-        parts = max(
-            1, min(-(-count // self.rows_at_once), count // self.block)
-        )  # none smaller than a block, where that can be
+        # As many parts as suit the network, but none smaller than a block where that can be.
+        parts = max(1, min(-(-count // self.rows_at_once), count // self.block))
         return [count // parts + (place < count % parts) for place in range(parts)]
 
     def _check(self, pixels: Tensor) -> None:

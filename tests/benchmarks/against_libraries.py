@@ -3,9 +3,9 @@
     python tests/benchmarks/against_libraries.py [--images 128] [--rounds 5] [--data FOLDER]
 
 The network is the built-in one, in fp32, on as many threads as torch takes. Without --data the pictures are cut out of
-scikit-image's photographs. A ratio above 1 says how many times faster we are. Attacks stop at the first success, as they
-do on the command line; the libraries have no such thing and make all their steps; both reach the same robust accuracy,
-which is printed too.
+scikit-image's photographs. A ratio above 1 says how many times faster we are. Attacks stop at the first success, as on
+the command line; the libraries have no such thing and make all their steps; both reach the same robust accuracy, which
+is printed too.
 """
 
 import argparse
