@@ -29,7 +29,9 @@ def to_grid(pixels: Pixels, images: Pixels, eps: Floats, ball: Ball | None) -> P
         return nearest
     levels = (images * LEVELS).round()
     moved = pixels * LEVELS - levels
-    # A step that misses a whole level by a rounding error of float32 has reached it.
-    inward = ((levels + (moved + moved.sign() * 1e-4).trunc()) / LEVELS).clamp(0, 1)
-    outside = ball.size(nearest - images) > eps + SLACK
-    return torch.where(outside.view(-1, 1, 1, 1), inward, nearest)
+    best = (levels + moved.trunc()) / LEVELS
+    # Better ones, where the ball allows: a step that misses a whole level by a rounding error has reached it.
+    for candidate in ((levels + (moved + moved.sign() * 1e-4).trunc()) / LEVELS, nearest):
+        inside = ball.size(candidate.clamp(0, 1) - images) <= eps + SLACK
+        best = torch.where(inside.view(-1, 1, 1, 1), candidate.clamp(0, 1), best)
+    return best

@@ -103,3 +103,11 @@ def test_only_the_row_that_would_leave_its_ball_is_rounded_inward():
     eps = torch.tensor([0.6 / 255, 1 / 255])
     saved = to_grid(pixels, images, eps, BALLS["linf"])
     assert (saved * 255).round()[:, 0, 0, 0].tolist() == [100, 101]
+
+
+def test_forgiving_rounding_errors_does_not_leave_an_l2_ball():
+    images = torch.zeros(1, 3, 64, 64)
+    pixels = images + (1 - 5e-5) / 255  # each a hair below a level, and the row just inside its ball
+    eps = BALLS["l2"].size(pixels - images)
+    saved = to_grid(pixels, images, eps, BALLS["l2"])
+    assert BALLS["l2"].size(saved - images) <= eps + SLACK

@@ -35,29 +35,34 @@ def cotangents(logits):
     return F.one_hot(logits.argmax(1), logits.shape[1]).float() - logits.softmax(1)
 
 
-@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)])  # slow where another process wants a core too
-def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
+def assert_rows_know_no_batch(classifier, counts):
+    pixels = noise(classifier, 150)
+    cotangent = cotangents(classifier.logits(pixels))
+    look = classifier.look(pixels)
+    logits, gradient = look.logits, look.pull(cotangent)
+    generator = torch.Generator().manual_seed(1)
+    for count in counts:
+        chosen = torch.randperm(150, generator=generator)[:count]
+        part = classifier.look(pixels[chosen])
+        assert torch.equal(part.logits, logits[chosen])
+        assert torch.equal(part.pull(cotangent[chosen]), gradient[chosen])
 
 
-@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_row_is_the_same_to_the_bit_in_any_batch_and_at_any_place(classifier, precision):
     searching = copy.copy(classifier)
     searching.precision = precision
-    pixels = noise(classifier, 150)
-    cotangent = cotangents(classifier.logits(pixels))
-    look = searching.look(pixels)
-    logits, gradient = look.logits, look.pull(cotangent)
-    generator = torch.Generator().manual_seed(1)
-    for count in (*range(1, 41), 100):
-        chosen = torch.randperm(150, generator=generator)[:count]
-        part = searching.look(pixels[chosen])
-        assert torch.equal(part.logits, logits[chosen])
-        assert torch.equal(part.pull(cotangent[chosen]), gradient[chosen])
+    assert_rows_know_no_batch(searching, (*range(1, 41), 100))
+
+
+@pytest.mark.slow  # where another process wants a core too
+def test_two_threads_do_not_make_a_row_depend_on_its_batch(resnet20):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert_rows_know_no_batch(resnet20, (1, 2, 7, 15, 16, 17, 33, 40))
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_judging_and_searching_see_the_same_logits(classifier):
