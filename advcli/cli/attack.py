@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from advcli.cli import options as opt
+from advcli.cli import parsing
 from advcli.cli.commands import image_command
 from advcli.cli.listing import list_methods
 from advcli.cli.running import carry_out
@@ -29,7 +30,7 @@ def attack(
         list_methods("attack")
         return
     methods = parse_methods("attack", shortened(method or ["pgd"], steps, step_size), "--method")
-    size = opt.size_in_pixels(eps, "--eps")
+    size = parsing.size_in_pixels(eps, "--eps")
 
     from advcli.engine.attack import attack as run
     from advcli.engine.attack import attack_command

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from advcli.cli import options as opt
+from advcli.cli import parsing
 from advcli.cli.commands import image_command
 from advcli.cli.listing import list_layers, list_methods
 from advcli.cli.running import carry_out
@@ -42,9 +43,9 @@ def compare(
         return
     attacks = parse_methods("attack", attack or ["pgd"], "--attack")
     explanations = parse_methods("attribution", explain or ["grad-cam", "integrated-gradients"], "--explain")
-    opt.choice(score, "--score", opt.SCORES)
-    opt.choice(after, "--after", ("same", "own"))
-    size = opt.size_in_pixels(eps, "--eps")
+    parsing.choice(score, "--score", opt.SCORES)
+    parsing.choice(after, "--after", ("same", "own"))
+    size = parsing.size_in_pixels(eps, "--eps")
 
     from advcli.engine.attributing import Question
     from advcli.engine.compare import compare as run

@@ -1,6 +1,7 @@
 """advcli explain: what a classifier looks at, by any number of methods."""
 
 from advcli.cli import options as opt
+from advcli.cli import parsing
 from advcli.cli.commands import image_command
 from advcli.cli.listing import list_layers, list_methods
 from advcli.cli.running import carry_out
@@ -28,7 +29,7 @@ def explain(
         list_layers(common)
         return
     methods = parse_methods("attribution", method or ["grad-cam"], "--method")
-    opt.choice(score, "--score", opt.SCORES)
+    parsing.choice(score, "--score", opt.SCORES)
 
     from advcli.engine.attributing import Question
     from advcli.engine.explain import explain as run

@@ -1,4 +1,4 @@
-"""The options that commands share, and how their texts become values. Imports nothing heavy: ``--help`` pays for it."""
+"""The options that commands share. Imports nothing heavy: ``--help`` pays for it."""
 
 import sys
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from advcli import registry
+from advcli.cli import parsing
 from advcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -208,8 +209,8 @@ class Common:
             arch=self.arch,
             weights=self.weights,
             classes=self.classes,
-            mean=triple(self.mean, "--mean"),
-            std=triple(self.std, "--std"),
+            mean=parsing.triple(self.mean, "--mean"),
+            std=parsing.triple(self.std, "--std"),
             size=self.size,
             trust=self.trust_model,
         )
@@ -243,52 +244,9 @@ class Common:
             seed=self.seed,
             overwrite=self.overwrite,
             panels=self.panels,
-            command_line=command_line(),
+            command_line=parsing.command_line(),
             listener=listener,
         )
-
-
-def triple(text: str | None, option: str) -> tuple[float, float, float] | None:
-    """Read ``R,G,B``.
-
-    Raises:
-        UsageError: it is not three numbers.
-    """
-    if text is None:
-        return None
-    try:
-        red, green, blue = (registry.number(part) for part in text.split(","))
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"{option} {text!r} is not three numbers", f"write {option} 0.485,0.456,0.406") from None
-    return red, green, blue
-
-
-def size_in_pixels(text: str | None, option: str) -> float | None:
-    """Read ``8/255`` or ``0.03``, above 0.
-
-    Raises:
-        UsageError: it is not such a number.
-    """
-    if text is None:
-        return None
-    try:
-        value = registry.number(text)
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"{option} {text!r} is not a number", f"write {option} 8/255 or {option} 0.03") from None
-    if value <= 0:
-        raise UsageError(f"{option} {text} is not above 0", f"write {option} 8/255 or {option} 0.03")
-    return value
-
-
-def choice(text: str, option: str, known: tuple[str, ...]) -> str:
-    """Refuse a word that is not among those known.
-
-    Raises:
-        UsageError: it is not.
-    """
-    if text not in known:
-        raise UsageError(f"{option} {text!r} is not known", f"use {', '.join(known[:-1])} or {known[-1]}")
-    return text
 
 
 def _outside(sources: "Sequence[Source]", out: Path) -> "list[Source]":
@@ -297,10 +255,3 @@ def _outside(sources: "Sequence[Source]", out: Path) -> "list[Source]":
     if not out.exists():
         return list(sources)
     return [source for source in sources if not str(source.location.absolute()).startswith(inside)]
-
-
-def command_line() -> str:
-    """The command as it could be typed again; bytes that are no UTF-8 are written as escapes."""
-    import shlex
-
-    return shlex.join(["advcli", *sys.argv[1:]]).encode("utf-8", "backslashreplace").decode()

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from advcli.cli.commands import guarded
-from advcli.cli.options import choice
+from advcli.cli.parsing import choice
 from advcli.cli.streams import data
 
 app = typer.Typer(no_args_is_help=True, help="Look after runs: schema.")

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from advcli.cli import options as opt
+from advcli.cli import parsing
 from advcli.cli.commands import image_command
 from advcli.cli.running import carry_out
 
@@ -21,8 +22,8 @@ def saliency(
 
     Example: advcli saliency photos/fox.jpg --model resnet18 --score logprob --out saliency
     """
-    opt.choice(score, "--score", opt.SCORES)
-    opt.choice(reduce, "--reduce", ("max", "sum", "l2"))
+    parsing.choice(score, "--score", opt.SCORES)
+    parsing.choice(reduce, "--reduce", ("max", "sum", "l2"))
 
     from advcli.engine.saliency import saliency as run
     from advcli.engine.saliency import saliency_command, saliency_question

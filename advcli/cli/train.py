@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from advcli.cli import options as opt
+from advcli.cli import parsing
 from advcli.cli.streams import data
 from advcli.errors import UsageError
 
@@ -56,8 +56,8 @@ def train(
         arch=arch,
         test=test,
         recipe=Recipe(epochs=epochs),
-        mean=opt.triple(mean, "--mean"),
-        std=opt.triple(std, "--std"),
+        mean=parsing.triple(mean, "--mean"),
+        std=parsing.triple(std, "--std"),
         seed=seed,
     )
     report = run(
@@ -65,7 +65,7 @@ def train(
         out,
         device=device,
         overwrite=overwrite,
-        command_line=opt.command_line(),
+        command_line=parsing.command_line(),
         each_epoch=_quiet if quiet else _tell,
     )
     if json:
