@@ -10,7 +10,7 @@ import typer
 
 from advcli import registry
 from advcli.cli import parsing
-from advcli.errors import UsageError
+from advcli.errors import NoInputError, UsageError
 
 if TYPE_CHECKING:
     from advcli.engine.setup import Listener, Setup
@@ -252,6 +252,7 @@ class Common:
 def _outside(sources: "Sequence[Source]", out: Path) -> "list[Source]":
     """Leave out what an earlier call wrote: a folder of results inside the folder of images is no input."""
     inside = str(out.resolve()) + "/"
-    if not out.exists():
-        return list(sources)
-    return [source for source in sources if not str(source.location.absolute()).startswith(inside)]
+    found = [source for source in sources if not str(source.location.absolute()).startswith(inside)]
+    if not found:
+        raise NoInputError(f"all images lie in {out}, where the results go", "give another --out")
+    return found

@@ -69,8 +69,8 @@ def _show_images(out: Path, report: "Report") -> None:
     if int(str(report.summary["images"])) > _FEW:
         return
     rows = [_row(line) for line in _lines(out)]
-    if rows:
-        print_table(list(rows[0]), [list(row.values()) for row in rows])
+    telling = [name for name in rows[0] if any(row.get(name) for row in rows)]  # a column without a word is left out
+    print_table(telling, [[row.get(name, "") for name in telling] for row in rows])
 
 
 def _row(line: Mapping[str, Any]) -> dict[str, str]:

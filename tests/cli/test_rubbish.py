@@ -212,6 +212,11 @@ def test_a_file_name_that_is_no_utf8_is_a_name_like_any_other(main, photos, out,
     assert all(Path(file).exists() for file in done.lines()[0]["files"].values())
 
 
+def test_a_folder_of_results_is_not_attacked_into_itself(main, photos, out):
+    main("attack", photos / "cat", "--out", out)
+    told(main("attack", out, "--out", out), 4, "where the results go")
+
+
 def test_results_inside_the_folder_of_images_are_no_images(main, photos, tmp_path):
     folder = tmp_path / "album"
     folder.mkdir()
