@@ -18,11 +18,14 @@ class GaussianNoise:
     """Add independent normal noise to every value of the image, and try again until the label is gone.
 
     Args:
-        sigma: standard deviation, in pixel units. By default eps, the size of a full linf step of every value; the
-            noise is cut to [0, 1] but not to a ball.
+        norm: the norm of the attack whose size is matched, where sigma is not given: linf takes eps as the standard
+            deviation, the size of a full step of every value; l2 takes eps over the root of the number of values, so
+            that the noise is about eps long.
+        sigma: standard deviation, in pixel units; by default what matches eps. The noise is cut to [0, 1], to no ball.
         steps: draws at most; each starts again from the image.
     """
 
+    norm: Norm = "linf"
     sigma: Annotated[float | None, Range(0)] = None
     steps: int = 1
 
@@ -36,6 +39,9 @@ class GaussianNoise:
 
     def step(self, rows: Rows, logits: Tensor, pull: Pull) -> None:
         """Draw once."""
-        sigma = rows.column(rows.eps if self.sigma is None else self.sigma)
+        sigma = rows.column(self._matching(rows) if self.sigma is None else self.sigma)
         drawn = rows.noise.normal(*rows.images.shape[1:])
         rows.adversarial = (rows.images + sigma * drawn).clamp(0, 1)
+
+    def _matching(self, rows: Rows) -> Tensor:
+        return rows.eps if self.norm == "linf" else rows.eps / rows.images[0].numel() ** 0.5

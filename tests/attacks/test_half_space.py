@@ -263,6 +263,12 @@ def test_gaussian_noise_is_normal_and_of_the_size_it_says(make_rows):
         assert float(delta.std()) == pytest.approx(1, rel=0.03)
 
 
+def test_gaussian_noise_for_l2_is_about_eps_long(make_rows):
+    rows = make_rows(torch.full((8, 3, 32, 32), 0.5), torch.zeros(8, dtype=torch.long), eps=0.7)
+    lengths = drawn(GaussianNoise(norm="l2"), rows).flatten(1).norm(dim=1)
+    assert ((lengths - 0.7).abs() < 0.05).all()
+
+
 def test_gaussian_noise_without_a_size_is_the_image(half_space, make_rows):
     problem = half_space(33)
     rows = make_rows(problem.images, problem.label)
