@@ -14,7 +14,6 @@ import re
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -172,12 +171,13 @@ def parse_methods(kind: Kind, texts: typing.Sequence[str], option: str) -> list[
 
 
 def number(text: str) -> float:
-    """Read a number: ``0.03``, ``1e-3`` or a fraction such as ``8/255``.
+    """Read a number: ``0.03``, ``1e-3``, or a quotient such as ``8/255`` or ``0.5/255``.
 
     Raises:
         ValueError: it is none, or not finite.
     """
-    value = float(Fraction(text.replace(" ", ""))) if "/" in text else float(text)
+    above, slash, below = text.partition("/")
+    value = float(above) / float(below) if slash else float(text)
     if not math.isfinite(value):
         raise ValueError(text)
     return value
