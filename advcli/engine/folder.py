@@ -13,6 +13,7 @@ from advcli.core.results import Report
 from advcli.errors import UsageError
 from advcli.images.writing import write_atomically
 
+_OF_THE_MODEL = ("fingerprint", "classes", "size", "resize", "interpolation", "mean", "std")
 REPORT = "report.json"
 RECORDS = "records.jsonl"
 _OURS = (
@@ -82,13 +83,13 @@ def require_same(before: Mapping[str, Any], now: Report, out: Path) -> None:
 
 def _identity(report: Mapping[str, Any]) -> dict[str, Any]:
     """What a run must share to be the same run; batch size, threads and the list of inputs are not among it."""
-    model = report.get("model") or {}
+    model = report.get("model") or {}  # none where the run is to make the model: then there is nothing to compare
     return {
         "command": report["command"],
         **report["settings"],
         "seed": report["seed"],
         "schema_version": report["schema_version"],
-        **{f"model {key}": model.get(key) for key in ("fingerprint", "classes", "size", "resize", "mean", "std")},
+        **{f"model {key}": model[key] for key in _OF_THE_MODEL if key in model},
         "device": str(report["environment"].get("device", "")).partition(":")[0],
         "precision": report["environment"].get("precision"),
         "block": report["block"],

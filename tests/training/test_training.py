@@ -72,6 +72,16 @@ def test_an_interrupted_training_ends_with_the_same_weights(folder, trained, tmp
     assert all(torch.equal(unbroken[name], continued[name]) for name in unbroken)
 
 
+def test_a_finished_training_may_be_asked_for_again(folder, trained):
+    before = weights(trained[0])
+    heard = []
+    report = train(lesson(folder), trained[0], each_epoch=lambda epoch, of: heard.append((epoch, of)))
+    assert heard == []
+    assert report.summary == trained[1].summary
+    after = weights(trained[0])
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
 def test_training_leaves_the_callers_random_state_alone(folder, tmp_path):
     before = torch.random.get_rng_state()
     train(lesson(folder, recipe=Recipe(epochs=1, batch_size=48)), tmp_path / "run")
