@@ -12,18 +12,23 @@ import inspect
 import math
 import re
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
+from advcli.core.quantities import Quantity, number, quantity
 from advcli.errors import UsageError
+
+__all__ = ["Kind", "Method", "Quantity", "Range", "Setting", "names", "number", "parse_methods", "quantity"]
 
 Kind = Literal["attack", "attribution"]
 _FOLDERS: dict[Kind, str] = {"attack": "attacks", "attribution": "attributions"}
 # What the engine fills in for an attribution that asks for it; see attributions/__init__.py.
 FILLED_IN = frozenset({"score", "layer", "noise", "notes"})
+MANY = 10_000_000  # the largest whole number that a setting takes where it names no bounds
 
 
 @dataclass(frozen=True)
@@ -71,15 +76,29 @@ class Method:
 
     Args:
         kind: attack or attribution.
-        name: as on the command line.
-        label: its name in this run; two uses of one method get different labels.
+        name: on the command line, such as ``integrated-gradients``.
         settings: every setting, defaults filled in.
+        eps: sizes of the ball that were given with this very attack (``pgd:norm=l2,eps=0.5,1``); empty: those of
+            ``--eps``, or the norm's default.
+        occurrence: 2 for the second use of the same method with the same settings, and so on: it draws other numbers.
     """
 
     kind: Kind
     name: str
-    label: str
-    settings: Mapping[str, object]
+    settings: Mapping[str, object] = field(default_factory=dict)
+    eps: tuple[Quantity, ...] = ()
+    occurrence: int = 1
+
+    @property
+    def changed(self) -> dict[str, object]:
+        """The settings whose values are not the defaults."""
+        defaults = {setting.name: setting.default for setting in settings_of(self.kind, self.name)}
+        return {key: value for key, value in self.settings.items() if value != defaults.get(key)}
+
+    @property
+    def id(self) -> str:
+        """Name and changed settings, such as ``pgd-steps10``; the part of a case's id that belongs to the method."""
+        return "-".join([self.name, *(f"{key}{_word(value)}" for key, value in self.changed.items())])
 
     def build(self) -> Any:
         """Make the attack, or the attribution with its settings filled in."""
@@ -91,6 +110,15 @@ class Method:
     def asks_for(self, name: str) -> bool:
         """Say whether an attribution wants the engine to fill something in, such as ``layer``."""
         return name in inspect.signature(implementation(self.kind, self.name)).parameters
+
+    def declared(self, name: str) -> Any:
+        """Look up what the method's module declares beside it, such as ``refusal`` or ``TRAITS``; none if nothing."""
+        return getattr(_module(self.kind, self.name), name, None)
+
+    def refusal(self, classifier: object) -> str | None:
+        """Say why the method cannot work on a classifier; none where it can, or does not say."""
+        refuse = self.declared("refusal")
+        return None if refuse is None else typing.cast("str | None", refuse(classifier))
 
 
 def names(kind: Kind) -> list[str]:
@@ -110,7 +138,7 @@ def implementation(kind: Kind, name: str) -> Callable[..., Any]:
         close = difflib.get_close_matches(name, names(kind), n=3)
         known = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names(kind))}"
         raise UsageError(f"there is no {kind} {name!r}", f"{known} (see --list)")
-    module = importlib.import_module(f"advcli.{_FOLDERS[kind]}.{name.replace('-', '_')}")
+    module = _module(kind, name)
     wanted = name.replace("-", "").casefold()
     for value in vars(module).values():
         own = getattr(value, "__module__", None) == module.__name__
@@ -119,11 +147,15 @@ def implementation(kind: Kind, name: str) -> Callable[..., Any]:
     raise TypeError(f"{module.__name__} holds no class or function named after its file")
 
 
-def settings_of(kind: Kind, name: str) -> list[Setting]:
+@cache
+def settings_of(kind: Kind, name: str) -> tuple[Setting, ...]:
     """List a method's settings, in the order of its signature."""
+    from docstring_parser import DocstringStyle, parse
+
     made = implementation(kind, name)
     hints = typing.get_type_hints(made.__init__ if inspect.isclass(made) else made, include_extras=True)
-    described = _described(inspect.getdoc(made) or "")
+    arguments = parse(inspect.getdoc(made) or "", DocstringStyle.GOOGLE).params
+    described = {argument.arg_name: " ".join((argument.description or "").split()) for argument in arguments}
     found = []
     for parameter in inspect.signature(made).parameters.values():
         fixed = parameter.default is inspect.Parameter.empty or parameter.name in FILLED_IN
@@ -132,102 +164,130 @@ def settings_of(kind: Kind, name: str) -> list[Setting]:
             found.append(
                 Setting(parameter.name, *kinds[:2], parameter.default, kinds[2], described.get(parameter.name, ""))
             )
-    return found
+    return tuple(found)
 
 
 def source_of(kind: Kind, name: str) -> tuple[str, str]:
     """Give a method's one-line idea and its source, from its module's docstring."""
-    text = inspect.getdoc(inspect.getmodule(implementation(kind, name))) or ""
+    implementation(kind, name)
+    text = inspect.getdoc(_module(kind, name)) or ""
     source = re.search(r"^Source: (.*?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
     return text.splitlines()[0], " ".join(source[1].split()) if source else ""
 
 
-def parse_methods(kind: Kind, texts: typing.Sequence[str], option: str) -> list[Method]:
+def parse_methods(
+    kind: Kind, texts: Sequence[str], option: str, short: Mapping[str, str | None] | None = None
+) -> list[Method]:
     """Read ``NAME[:KEY=VALUE,...]`` for each use of a method.
 
     Args:
         kind: attack or attribution.
-        texts: as typed.
+        texts: one per use.
         option: that was typed, for errors: ``--method``.
+        short: settings that were given as options of their own to all methods, such as ``{"steps": "10"}`` for
+            ``--steps 10``; none where the option was not given.
 
     Raises:
-        UsageError: no such method or setting, or a value that is none.
+        UsageError: no such method or setting, a key given twice, or a value that the setting does not take.
     """
+    given_short = {key: value for key, value in (short or {}).items() if value is not None}
     methods: list[Method] = []
     for text in texts:
         name, _, rest = text.partition(":")
-        known = {setting.name: setting for setting in settings_of(kind, name.strip())}
-        given = dict(_pair(part, text, option) for part in rest.split(",") if part.strip())
+        name = name.strip()
+        known = {setting.name: setting for setting in settings_of(kind, name)}
+        given = _pairs(rest, text, option, lists=("eps",) if kind == "attack" else ())
+        for key, value in given_short.items():
+            _refuse_short(key, name, known, given)
+            given[key] = [value]
+        sizes = given.pop("eps", []) if kind == "attack" and "eps" not in known else []
         for key in given:
             if key not in known:
                 listed = ", ".join(known) or "none"
                 raise UsageError(f"{name} has no setting {key!r}", f"settings of {name}: {listed}")
         values = {key: setting.default for key, setting in known.items()}
-        values |= {key: _value(known[key], value, name) for key, value in given.items()}
-        before = sum(method.name == name.strip() for method in methods)
-        label = f"{name.strip()}-{before + 1}" if before else name.strip()
-        methods.append(Method(kind, name.strip(), label, values))
+        values |= {key: _value(known[key], parts[0], name) for key, parts in given.items()}
+        one = Method(kind, name, values, tuple(quantity(size, f"{option} {name}:eps") for size in sizes))
+        before = sum(replace(method, occurrence=1) == one for method in methods)
+        methods.append(replace(one, occurrence=before + 1))
     return methods
 
 
-def number(text: str) -> float:
-    """Read a number: ``0.03``, ``1e-3``, or a quotient such as ``8/255`` or ``0.5/255``.
-
-    Raises:
-        ValueError: it is none, or not finite.
-    """
-    above, slash, below = text.partition("/")
-    value = float(above) / float(below) if slash else float(text)
-    if not math.isfinite(value):
-        raise ValueError(text)
-    return value
+def _module(kind: Kind, name: str) -> ModuleType:
+    return importlib.import_module(f"advcli.{_FOLDERS[kind]}.{name.replace('-', '_')}")
 
 
-def _pair(part: str, text: str, option: str) -> tuple[str, str]:
-    key, equals, value = part.partition("=")
-    if not equals or not key.strip() or not value.strip():
-        raise UsageError(f"{option} {text!r}: {part!r} is not KEY=VALUE", f"write {option} NAME:KEY=VALUE,KEY=VALUE")
-    return key.strip().replace("-", "_"), value.strip()
+def _pairs(rest: str, text: str, option: str, lists: Sequence[str]) -> dict[str, list[str]]:
+    """Read ``KEY=VALUE,...``; behind a key of ``lists``, further values may follow: ``eps=0.5,1,2``."""
+    given: dict[str, list[str]] = {}
+    last = ""
+    for part in rest.split(","):
+        key, equals, value = (word.strip() for word in part.partition("="))
+        if not part.strip():
+            continue
+        if not equals and last in lists:
+            given[last].append(key)
+            continue
+        if not equals or not key or not value:
+            raise UsageError(
+                f"{option} {text!r}: {part!r} is not KEY=VALUE", f"write {option} NAME:KEY=VALUE,KEY=VALUE"
+            )
+        last = key.replace("-", "_")
+        if last in given:
+            raise UsageError(f"{option} {text!r} gives {last} twice", "leave one out")
+        given[last] = [value]
+    return given
+
+
+def _refuse_short(key: str, name: str, known: Mapping[str, Setting], given: Mapping[str, object]) -> None:
+    """Refuse an option like ``--steps`` where a method has no such setting, or has its own word about it."""
+    option = "--" + key.replace("_", "-")
+    if key not in known:
+        raise UsageError(f"{name} has no {option}", f"leave it out; {name} has: {', '.join(known) or 'no settings'}")
+    if key in given:
+        raise UsageError(f"{option} is given beside {name}:{key}=", f"say it once: {option}, or {name}:{key}=")
 
 
 def _value(setting: Setting, text: str, method: str) -> object:
-    where = f"{method}: {setting.name}={text}"
+    """Turn a text into a setting's value."""
+    from pydantic import TypeAdapter, ValidationError
+
     if setting.optional and text.lower() == "none":
         return None
-    if setting.choices:
-        if text not in setting.choices:
-            raise UsageError(
-                f"{where} is not one of {', '.join(setting.choices)}", f"see --list for {method}'s settings"
-            )
-        return text
-    if setting.type is bool:
-        if text.lower() not in _TRUTH:
-            raise UsageError(f"{where} is neither true nor false", f"write {setting.name}=true or {setting.name}=false")
-        return _TRUTH[text.lower()]
-    if setting.type not in (int, float):
-        return text
+    adapter: TypeAdapter[object] = TypeAdapter(_bounded(setting))
     try:
-        value = int(text) if setting.type is int else number(text)
-    except (ValueError, ZeroDivisionError):
-        wanted = "a whole number" if setting.type is int else "a number"
-        raise UsageError(f"{where} is not {wanted}", f"see --list for {method}'s settings") from None
-    return _within(setting, value, where)
+        return adapter.validate_python(_as_number(text) if setting.type is float else text)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].replace("Input", setting.name)
+        raise UsageError(f"{method}: {setting.name}={text}: {reason}", f"see --list for {method}'s settings") from None
 
 
-def _within(setting: Setting, value: float, where: str) -> float:
+def _bounded(setting: Setting) -> Any:
+    """Annotate a setting's type with its bounds; the default ones where it names none."""
+    from pydantic import Field
+
+    if setting.type not in (int, float):
+        return setting.type
     if setting.range is not None:
-        low, high = setting.range.low, setting.range.high
-        fits, wanted = low <= value <= high, f"from {low:g} to {high:g}"
-    elif setting.type is int:
-        fits, wanted = value >= 1, "at least 1"
-    else:
-        fits, wanted = value > 0, "above 0"
-    if not fits:
-        raise UsageError(f"{where} is out of range", f"{setting.name} must be {wanted}")
-    return value
+        low, high = (None if math.isinf(end) else end for end in (setting.range.low, setting.range.high))
+        return typing.Annotated[setting.type, Field(ge=low, le=high)]
+    bounds = Field(ge=1, le=MANY) if setting.type is int else Field(gt=0)
+    return typing.Annotated[setting.type, bounds]
 
 
-_TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+def _as_number(text: str) -> object:
+    try:
+        return number(text)
+    except ValueError:
+        return f"{text}, which is not finite"  # pydantic would read nan and inf
+
+
+def _word(value: object) -> str:
+    """Write a value into an id: ``2_255`` for 2/255, ``true``, ``none``, and what Python writes otherwise."""
+    if isinstance(value, float):
+        levels = round(value * 510) / 2
+        return f"{levels:g}_255" if levels and levels / 255 == value else repr(value)
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value).replace("/", "_")
 
 
 def _unwrap(hint: Any) -> tuple[Any, bool, Range | None]:
@@ -241,12 +301,3 @@ def _unwrap(hint: Any) -> tuple[Any, bool, Range | None]:
         inner, _, inner_bounds = _unwrap(next(member for member in members if member is not type(None)))
         return inner, True, bounds or inner_bounds
     return hint, False, bounds
-
-
-def _described(docstring: str) -> dict[str, str]:
-    """Read the ``Args:`` section of a Google-style docstring."""
-    section = re.search(r"^Args:\n((?:[ ].*\n?|\n)*)", docstring, re.MULTILINE)
-    described: dict[str, str] = {}
-    for entry in re.finditer(r"^    (\w+): (.*(?:\n {5,}.*)*)", section[1] if section else "", re.MULTILINE):
-        described[entry[1]] = " ".join(entry[2].split())
-    return described

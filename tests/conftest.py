@@ -12,9 +12,9 @@ install_import_hook(
         "advcli.models.looking",
         "advcli.models.folding",
         "advcli.models.layers",
-        "advcli.engine.drive",
-        "advcli.engine.judging",
-        "advcli.engine.outcome",
+        "advcli.models.view",
+        "advcli.models.sweep",
+        "advcli.search",
     ],
     "beartype.beartype",
 )
@@ -30,10 +30,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from advcli.core.goals import Goal
 from advcli.core.randomness import key
-from advcli.engine.drive import new_rows
+from advcli.core.rows import Rows
 from advcli.models.card import Card, Preprocessing
 from advcli.models.classifier import Classifier
+from advcli.search.attempt import Attempt
+from advcli.search.flow import drive
+from advcli.search.passes import UNBOUNDED
 
 # For networks this small a second thread costs more than it brings, on a busy machine very much more; and a network
 # that is trained here should not depend on how many there are.
@@ -44,7 +48,7 @@ hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=Tr
 hypothesis.settings.load_profile("repeatable")
 
 MEAN, STD = (0.45, 0.5, 0.55), (0.2, 0.25, 0.3)  # that the trained network is used to
-DUAL = {"linf": 1, "l2": 2}  # the norm of the gradient that goes with each norm of the step
+DUAL = {"linf": 1, "l2": 2, "l1": float("inf")}  # the norm of the gradient that goes with each norm of the step
 
 
 @pytest.fixture(scope="session")
@@ -61,12 +65,89 @@ def card_of(classes, size, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)):
     return Card("test", "custom", "test", names, Preprocessing((size, size), size, mean=mean, std=std))
 
 
+def attempts_of(attack, classifier, images, label, target=None, eps=8 / 255, seed=0):
+    """Make one attempt per image; ``eps`` is one radius for all or one per image."""
+    eps = torch.as_tensor(eps, dtype=torch.float32).expand(len(label)).tolist()
+    target = torch.full_like(label, -1) if target is None else target
+    return [
+        Attempt(classifier, attack, images[k], int(label[k]), int(target[k]), eps=eps[k], key=key_of(k, seed))
+        for k in range(len(label))
+    ]
+
+
+def key_of(place, seed=0):
+    return tuple(key(seed, f"picture {place}", "test"))
+
+
 def rows_of(images, label, target=None, eps=8 / 255, seed=0):
     """Make new rows, one per image; ``eps`` is one radius for all or one per row."""
-    keys = torch.tensor([key(seed, f"picture {place}", "test") for place in range(len(label))])
-    rows = new_rows(images, label, torch.full_like(label, -1) if target is None else target, keys, 0.0)
-    rows.eps = torch.as_tensor(eps, dtype=torch.float32).expand(len(label)).clone()
-    return rows
+    zero = torch.zeros_like(label)
+    return Rows(
+        index=torch.arange(len(label)), images=images, adversarial=images.clone(), label=label,
+        target=zero - 1 if target is None else target, aim=zero - 1, age=zero, budget=zero + UNBOUNDED,
+        eps=torch.as_tensor(eps, dtype=torch.float32).expand(len(label)).clone(), forward_passes=zero,
+        backward_passes=zero, key=torch.tensor([key_of(place, seed) for place in range(len(label))]), drawn=zero,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """The outcomes of several attempts, put together: tensors with the attempts first."""
+
+    pixels: Tensor
+    saved: Tensor
+    logits: Tensor
+    saved_logits: Tensor
+    misclassified: Tensor
+    misclassified_as_saved: Tensor
+    rank: Tensor  # 0 for no success, 1 for one in float alone, 2 for one as saved
+    distance: Tensor
+    forward_passes: Tensor
+    backward_passes: Tensor
+    verification_passes: Tensor
+    steps: Tensor
+    goal: Goal
+
+    def __getitem__(self, places):
+        """Take some of the outcomes."""
+        taken = {name: value[places] for name, value in vars(self).items() if name != "goal"}
+        return Found(**taken, goal=Goal(self.goal.label[places], self.goal.target[places]))
+
+    def differences(self, other):
+        """Name what is not the same to the bit."""
+        names = [name for name in vars(self) if name != "goal"]
+        return [name for name in names if not torch.equal(getattr(self, name), getattr(other, name))]
+
+
+def found_of(attempts, outcomes):
+    def joined(name):
+        values = [getattr(outcome, name) for outcome in outcomes]
+        return torch.stack(values) if isinstance(values[0], Tensor) else torch.tensor(values)
+
+    names = [name for name in Found.__dataclass_fields__ if name != "goal"]
+    label, target = (torch.tensor([getattr(one, name) for one in attempts]) for name in ("label", "target"))
+    return Found(**{name: joined(name) for name in names}, goal=Goal(label, target))
+
+
+@pytest.fixture(scope="session")
+def run_attack():
+    """Attack images, one attempt each, and put the outcomes together: see ``attempts_of`` and ``drive``.
+
+    ``places`` takes some of the images, in that order; each has the random numbers that it has among all.
+    """
+
+    def run(attack, classifier, images, label, target=None, eps=8 / 255, seed=0, places=None, **options):
+        attempts = attempts_of(attack, classifier, images, label, target, eps, seed)
+        attempts = attempts if places is None else [attempts[place] for place in places]
+        return found_of(attempts, drive(attempts, **options))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def attempts():
+    """Make attempts: see ``attempts_of``."""
+    return attempts_of
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,22 @@
 
 import re
 import sys
+import tomllib
 import types
 from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from advcli.cli import commands
+from advcli.cli.app import app
 from advcli.core.randomness import key
-from advcli.engine.drive import drive, new_rows
-from advcli.engine.outcome import AS_SAVED
 from advcli.models.classifier import Classifier
 from advcli.models.loading import ModelRequest, load_network
 from advcli.registry import names
+from advcli.search.attempt import Attempt
+from advcli.search.flow import drive
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,10 +35,13 @@ def test_the_attack_of_the_contributing_page_works_as_it_stands():
     network, card = load_network(ModelRequest())
     classifier = Classifier(network, card)
     images = (torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 255).round() / 255
-    labels = classifier.logits(images).argmax(1)
-    keys = torch.tensor([key(0, str(place), "my-attack") for place in range(5)])
-    rows = new_rows(images, labels, torch.full_like(labels, -1), keys, 8 / 255)
-    assert (drive(module.MyAttack(), classifier, rows, in_flight=2).rank == AS_SAVED).all()
+    labels = classifier.logits(images).argmax(1).tolist()
+    attack = module.MyAttack()
+    attempts = [
+        Attempt(classifier, attack, image, label, eps=8 / 255, key=key(0, str(place), "my-attack"))
+        for place, (image, label) in enumerate(zip(images, labels, strict=True))
+    ]
+    assert all(outcome.reached_as_saved for outcome in drive(attempts, batch_size=2))
 
 
 @pytest.mark.parametrize("kind", ["attack", "attribution"])
@@ -44,7 +51,7 @@ def test_the_readme_names_every_method(readme, kind):
 
 
 def test_the_readme_names_every_command(readme):
-    for command in ("saliency", "attack", "explain", "compare", "train", "model list", "model layers"):
+    for command in (*commands.names(), "model list", "model layers", "run schema"):
         assert f"advcli {command}" in readme
 
 
@@ -71,3 +78,21 @@ def test_the_built_in_network_is_as_good_as_its_card_says():
     pixels = torch.from_numpy(found.images).permute(0, 3, 1, 2).float() / 255
     right = int((classifier.logits(pixels).argmax(1) == torch.from_numpy(found.labels)).sum())
     assert (right, len(found)) == (464, 508)
+
+
+def test_the_readme_names_every_room(readme):
+    folders = {path.parent.name for path in (ROOT / "advcli").glob("*/__init__.py")}
+    assert {folder for folder in folders if f"`advcli/{folder}`" not in readme} == set()
+
+
+def test_the_contributing_page_lists_the_rooms_that_are_held():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    listed = "".join(f"    {line.replace('advcli.', '')}\n" for line in layers)
+    assert listed in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_options_in_the_readme_are_options_of_some_command(readme):
+    known = "".join(CliRunner().invoke(app, [name, "--help-all"]).output for name in commands.names())
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme))
+    assert {option for option in used if option not in known} <= {"--help", "--list"}

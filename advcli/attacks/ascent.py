@@ -4,13 +4,14 @@ Source: Simonyan et al. 2014, https://arxiv.org/abs/1312.6034, section 2, from a
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from advcli.core.norms import BALLS, Norm
-from advcli.core.rows import Pull, RowNoise, Rows
+from advcli.core.attack import Model, Traits
+from advcli.core.norms import BALLS
+from advcli.core.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,16 @@ class Ascent:
         step_size: Euclidean length of a step, in pixel units.
     """
 
+    traits: ClassVar[Traits] = Traits(targets="must")
+
     steps: int = 100
     step_size: float = 0.1
 
-    norms: ClassVar[tuple[Norm, ...]] = ()
-    targets: ClassVar[Literal["must"]] = "must"
-
-    def start(self, rows: Rows, noise: RowNoise) -> None:
+    def start(self, rows: Rows) -> None:
         """Begin at the image."""
 
-    def step(self, rows: Rows, logits: Tensor, pull: Pull) -> None:
-        """Walk one step along the gradient of the target's logit."""
-        gradient = pull(F.one_hot(rows.target, logits.shape[1]).to(logits.dtype))
+    def step(self, rows: Rows, logits: Tensor, model: Model) -> None:
+        """Take one step along the gradient of the target's logit."""
+        gradient = model.vjp(F.one_hot(rows.target, logits.shape[1]).to(logits.dtype))
         direction = BALLS["l2"].steepest(gradient)
         rows.adversarial = (rows.adversarial + direction * self.step_size).clamp(0, 1)

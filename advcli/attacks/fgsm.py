@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from advcli.core.attack import Model, Traits
 from advcli.core.norms import BALLS, Norm
-from advcli.core.rows import Pull, RowNoise, Rows
+from advcli.core.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -17,18 +18,21 @@ class Fgsm:
     """Step once to the edge of the ball, where a linear loss would be highest.
 
     Args:
-        norm: which ball: linf moves every pixel by eps, l2 along the gradient.
+        norm: of the ball. linf moves every value by eps, l2 goes along the gradient, and l1 moves the values with the
+            largest gradient to 0 or 1 until the sum of the changes is eps.
     """
+
+    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"))
 
     norm: Norm = "linf"
 
     steps: ClassVar[int] = 1
 
-    def start(self, rows: Rows, noise: RowNoise) -> None:
+    def start(self, rows: Rows) -> None:
         """Begin at the image."""
 
-    def step(self, rows: Rows, logits: Tensor, pull: Pull) -> None:
+    def step(self, rows: Rows, logits: Tensor, model: Model) -> None:
         """Go the whole way along the loss's steepest direction."""
         ball = BALLS[self.norm]
-        direction = ball.steepest(pull(rows.goal.ascent(logits)))
-        rows.adversarial = ball.project(rows.images + direction * rows.column(rows.eps), rows.images, rows.eps)
+        moved = ball.ascend(rows.images, model.vjp(rows.goal.ascent(logits)), rows.eps)
+        rows.adversarial = ball.project(moved, rows.images, rows.eps)

@@ -8,26 +8,28 @@ from typing import Annotated, NoReturn
 import typer
 
 import advcli
-from advcli.cli import attack, compare, explain, model_group, run_group, saliency, train
-from advcli.cli.commands import guarded
+from advcli.cli import commands, model_group, run_group
+from advcli.cli.help import FrontPage, Page
 from advcli.cli.housekeeping import tidy
-from advcli.cli.streams import data, protected, terminable
+from advcli.cli.streams import Terminated, data, protected, terminable
+from advcli.cli.wording import one_line
 from advcli.errors import AdvcliError
 
 OUR_FAULT = 70
 INTERRUPTED = 130
 PIPE_CLOSED = 141
+TERMINATED = 143
+MODEL_UNUSABLE = 5
 
 app = typer.Typer(
     name="advcli",
-    no_args_is_help=True,
+    cls=FrontPage,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for _command in (saliency.saliency, attack.attack, explain.explain, compare.compare):
-    app.command(rich_help_panel="Questions")(_command)
-app.command(rich_help_panel="Questions")(guarded(train.train))
+for _name in commands.names():
+    app.command(_name, cls=Page, rich_help_panel="Questions")(commands.function(_name))
 app.add_typer(run_group.app, name="run", rich_help_panel="Looking after runs and models")
 app.add_typer(model_group.app, name="model", rich_help_panel="Looking after runs and models")
 
@@ -47,7 +49,8 @@ def advcli_(
 ) -> None:
     """Ask an image classifier what it looks at, what fools it, and what it looks at when it is fooled.
 
-    Example: advcli compare --out demo    (built-in pictures and a built-in network; then open demo/index.html)
+    Example, with built-in pictures and a built-in network; then open demo/index.html:
+      advcli compare --out demo
     """
     del version, debug  # the one is done by its callback; main takes the other before anything is parsed
 
@@ -55,12 +58,18 @@ def advcli_(
 def main() -> NoReturn:
     """Run the command line, and leave with the exit code that says how it went."""
     debug = "--debug" in sys.argv
-    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    arguments = [part for word in sys.argv[1:] if word != "--debug" for part in _quiet_kind(word)]
     # Decoders warn from the threads that read pictures; what is wrong with a picture is in its record.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     with protected(), terminable(), tidy():
         code = _run(arguments, debug=debug)
     sys.exit(code)
+
+
+def _quiet_kind(word: str) -> tuple[str, ...]:
+    """Write ``-q=KIND`` out: typer knows no options whose value may be left out."""
+    option, equals, kind = word.partition("=")
+    return ("--quiet", "--quiet-kind", kind) if equals and option in ("-q", "--quiet") else (word,)
 
 
 def _run(arguments: list[str], *, debug: bool) -> int:
@@ -73,20 +82,25 @@ def _run(arguments: list[str], *, debug: bool) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), data().fileno())  # or closing the stream would fail once more
         return PIPE_CLOSED
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0
+    except Terminated:
+        return TERMINATED
+    except SystemExit as stop:  # none of ours: the network's own code, or a library
+        reason = f"something in the run called sys.exit({stop.code!r})"
+        return _tell(reason, "what was finished is kept; is it the network's own code?", MODEL_UNUSABLE, debug=debug)
     except Exception as error:  # noqa: BLE001  the last resort: whatever it is, the user gets a line, not a traceback
-        return _tell_unforeseen(error, debug=debug)
+        return _tell_unforeseen(error, arguments, debug=debug)
     return code if isinstance(code, int) else 0
 
 
-def _tell_unforeseen(error: Exception, *, debug: bool) -> int:
+def _tell_unforeseen(error: Exception, arguments: list[str], *, debug: bool) -> int:
     """Tell what is neither a user's mistake that we know nor a wrong option."""
     written = getattr(error, "format_message", None)  # what the parser of the command line raises
     if written is not None:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "advcli"
-        return _tell(str(written()), f"see {command} --help", getattr(error, "exit_code", 2))
+        return _tell(
+            _with_value(str(written()), error, arguments), f"see {command} --help", getattr(error, "exit_code", 2)
+        )
     kind = type(error).__name__
     text = " ".join(str(error).split()) or "no message"
     return _tell(
@@ -94,12 +108,23 @@ def _tell_unforeseen(error: Exception, *, debug: bool) -> int:
     )
 
 
+def _with_value(message: str, error: Exception, arguments: list[str]) -> str:
+    """Put what was given for an option into the parser's message, which leaves numbers out of range unnamed."""
+    options = getattr(getattr(error, "param", None), "opts", [])
+    for place, word in enumerate(arguments):
+        option, equals, value = word.partition("=")
+        if option in options:
+            value = value if equals else next(iter(arguments[place + 1 :]), "")
+            return message if value in message else f"{option} {value}: {message.partition(': ')[2] or message}"
+    return message
+
+
 def _tell(message: str, hint: str, code: int, *, debug: bool = False) -> int:
     if debug:
         import traceback
 
         traceback.print_exc()
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+        print(f"hint: {one_line(hint)}", file=sys.stderr)
     return code

@@ -1,54 +1,78 @@
-"""How a function becomes a subcommand: shared options unfolded, prints kept off standard output."""
+"""How a function becomes a subcommand: found by its file, options unfolded, prints kept off standard output."""
 
+import importlib
 import inspect
 import typing
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import wraps
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from advcli.cli.options import Common
 from advcli.cli.streams import talking
 
+if TYPE_CHECKING:
+    from advcli.runs.command import Command
 
-def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """Send what a command and its libraries print to standard error; its data goes through ``streams.data``."""
-
-    @wraps(command)
-    def body(*args: Any, **options: Any) -> None:
-        with talking():
-            command(*args, **options)
-
-    return body
+_PACKAGE = Path(__file__).parents[1]
 
 
-def image_command(command: Callable[..., None]) -> Callable[..., None]:
-    """Unfold the parameter ``common`` of a command into the options of every image command.
+def names() -> list[str]:
+    """List the subcommands: the files of ``engine/`` that have one of the same name here."""
+    found = sorted(path.stem for path in (_PACKAGE / "engine").glob("[!_]*.py"))
+    return [name for name in found if (Path(__file__).parent / f"{name}.py").exists()]
 
-    Typer reads a command's parameters from its signature, and knows no groups of parameters; so the signature is
-    written here, once, instead of in every command.
+
+def function(name: str) -> Callable[..., None]:
+    """Take the function of a subcommand from its file, ready for typer."""
+    return unfolded(getattr(importlib.import_module(f"advcli.cli.{name}"), name))
+
+
+def command_class(name: str) -> "type[Command]":
+    """Take the class of a subcommand from its file in ``engine/``; imports what it needs."""
+    module = importlib.import_module(f"advcli.engine.{name}")
+    return getattr(module, "".join(part.capitalize() for part in name.split("_")) + "Command")  # type: ignore[no-any-return]
+
+
+def unfolded(command: Callable[..., None]) -> Callable[..., None]:
+    """Write the fields of parameters that are groups of options into a command's own signature.
+
+    Typer reads a command's parameters from its signature, and knows no groups of parameters. What the command and its
+    libraries print goes to standard error; its data goes through ``streams.data``.
+
+    Args:
+        command: a function; a parameter whose annotation is a dataclass, such as ``run: RunOptions``, is a group.
     """
-    hints = typing.get_type_hints(Common, include_extras=True)
-    shared = [
-        inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
-        )
-        for field in fields(Common)
-    ]
-    own_hints = typing.get_type_hints(command, include_extras=True)
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=own_hints[parameter.name])
-        for parameter in inspect.signature(command).parameters.values()
-        if parameter.name != "common"
-    ]
+    hints = typing.get_type_hints(command, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if inspect.isclass(hint) and is_dataclass(hint)}
+    own: list[inspect.Parameter] = []
+    shared: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name in groups:
+            shared += _parameters(groups[parameter.name])
+        else:
+            own.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name]))
 
     @wraps(command)
     def body(**options: Any) -> None:
-        common = Common(**{field.name: options.pop(field.name) for field in fields(Common)})
+        made = {
+            name: group(**{field.name: options.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
         with talking():
-            command(common, **options)
+            command(**made, **options)
 
-    signature = inspect.Signature([shared[0], *own, *shared[1:]])
+    signature = inspect.Signature([*own, *shared])
     body.__signature__ = signature  # type: ignore[attr-defined]
     body.__annotations__ = {parameter.name: parameter.annotation for parameter in signature.parameters.values()}
     return body
+
+
+def _parameters(group: type) -> list[inspect.Parameter]:
+    hints = typing.get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in fields(group)
+    ]

@@ -1,62 +1,62 @@
-"""advcli compare: what a classifier looks at before and after it is fooled."""
+"""advcli compare: what a classifier looks at before and after an attack."""
 
 from typing import Annotated
 
 import typer
 
-from advcli.cli import options as opt
-from advcli.cli import parsing
-from advcli.cli.commands import image_command
+from advcli.cli import method_options as opt
 from advcli.cli.listing import list_layers, list_methods
+from advcli.cli.options import ImageOptions, ModelOptions, RunOptions
+from advcli.cli.parsing import choices, quantities, several
 from advcli.cli.running import carry_out
+from advcli.core.choices import After, Score
 from advcli.registry import parse_methods
 
 
-@image_command
 def compare(
-    common: opt.Common,
+    images: ImageOptions,
+    model: ModelOptions,
+    run: RunOptions,
     attack: opt.ComparedAttacks = None,
     explain: opt.ComparedAttributions = None,
     eps: opt.Eps = None,
-    target: opt.Target = "",
-    score: opt.Score = "logit",
+    target: opt.Target = None,
+    score: opt.Scores = None,
     layer: opt.Layer = None,
-    class_: opt.Explained = "predicted",
+    class_: opt.Classes = None,
     after: Annotated[
-        str,
+        After,
         typer.Option(
             metavar="same|own", help="Explain the same class on the adversarial picture, or the one it is taken for."
         ),
     ] = "same",
     early_exit: opt.EarlyExit = True,
+    queries: opt.Queries = None,
     list_: opt.ListMethods = False,
 ) -> None:
-    """Fool MODEL with IMAGES, and draw what it looks at before and after.
+    """Attack IMAGES, and draw what MODEL looks at before and after.
 
-    Example: advcli compare photos/ --attack pgd:steps=20 --explain grad-cam --explain integrated-gradients:steps=50
+    Examples:
+      advcli compare --out demo
+      advcli compare photos/ --model resnet18 --attack pgd:steps=20 --score prob
+      advcli compare photos/ --eps 1/255,4/255 --score logit,prob --after own
     """
     if list_:
         list_methods("attack", "attribution")
         return
     if layer == "list":
-        list_layers(common)
+        list_layers(model)
         return
     attacks = parse_methods("attack", attack or ["pgd"], "--attack")
-    explanations = parse_methods("attribution", explain or ["grad-cam", "integrated-gradients"], "--explain")
-    parsing.choice(score, "--score", opt.SCORES)
-    parsing.choice(after, "--after", ("same", "own"))
-    size = parsing.size_in_pixels(eps, "--eps")
+    methods = parse_methods("attribution", explain or ["grad-cam", "integrated-gradients"], "--explain")
+    scores = choices(score, "--score", Score) or ("logit",)
+    sizes, targets = quantities(eps, "--eps"), several(target, "--target")
+    classes = several(class_, "--class") or ("predicted",)
 
-    from advcli.engine.attributing import Question
-    from advcli.engine.compare import compare as run
-    from advcli.engine.compare import compare_command
-    from advcli.engine.threat import threat
+    from advcli.engine.compare import CompareCommand
+    from advcli.engine.explain import ExplainConfig
+    from advcli.search.config import AttackConfig
 
-    wanted = threat(attacks, size, target, early_exit=early_exit)
-    question = Question(tuple(explanations), score, layer, class_)  # type: ignore[arg-type]
-    carry_out(
-        "compare",
-        common,
-        lambda setup: compare_command(setup, wanted, question, after=after),  # type: ignore[arg-type]
-        lambda setup: run(setup, wanted, question, after=after),  # type: ignore[arg-type]
-    )
+    threat = AttackConfig(tuple(attacks), sizes, targets, early_exit=early_exit, queries=queries)
+    question = ExplainConfig(tuple(methods), scores, classes, layer)
+    carry_out(CompareCommand(images.config(model, run.folder("compare")), threat, question, after), run, model)

@@ -1,40 +1,47 @@
 """Lists for people: methods with their settings, layers of a model."""
 
 from advcli import registry
-from advcli.cli.options import Common
+from advcli.cli.options import ModelOptions
 from advcli.cli.streams import data
 from advcli.cli.tables import print_table
 
 
 def list_methods(*kinds: registry.Kind) -> None:
     """Print the methods of some kinds: idea, settings with types and defaults, source."""
-    lines = []
     for kind in kinds:
         for name in registry.names(kind):
-            idea, source = registry.source_of(kind, name)
-            lines.append(f"{name} ({kind}): {idea}")
-            lines += [
-                f"    {setting.name}={_shown(setting.default)}  {_kind(setting)}; {setting.description}"
-                for setting in registry.settings_of(kind, name)
-            ]
-            lines.append(f"    Source: {source}\n")
-    data().write("\n".join(lines))
+            list_method(kind, name)
 
 
-def list_layers(common: Common) -> None:
-    """Print the layers of a model that a map can be read from."""
-    from advcli.engine.models import layers
-
-    rows = [
-        [
-            layer.name,
-            layer.kind,
-            f"{layer.channels} x {layer.height} x {layer.width}",
-            "no gradient" if layer.silent else "",
-        ]
-        for layer in layers(common.request())
+def list_method(kind: registry.Kind, name: str) -> None:
+    """Print one method: idea, settings with types and defaults, source."""
+    idea, source = registry.source_of(kind, name)
+    lines = [f"{name} ({kind}): {idea}"]
+    lines += [
+        f"    {setting.name}={_shown(setting.default)}  {_kind(setting)}; {setting.description}"
+        for setting in registry.settings_of(kind, name)
     ]
-    print_table(["layer", "kind", "channels x height x width", ""], rows)
+    data().write("\n".join([*lines, f"    Source: {source}\n\n"]))
+
+
+def list_layers(model: ModelOptions) -> None:
+    """Print the layers of a model that a map can be read from."""
+    from advcli.models.classifier import Classifier
+    from advcli.models.layers import spatial_layers
+    from advcli.models.loading import load_network
+
+    for request in model.requests():
+        network, card = load_network(request)
+        rows = [
+            [
+                layer.name,
+                layer.kind,
+                f"{layer.channels} x {layer.height} x {layer.width}",
+                "no gradient" if layer.silent else "",
+            ]
+            for layer in spatial_layers(Classifier(network, card))
+        ]
+        print_table(["layer", "kind", "channels x height x width", ""], rows)
 
 
 def _shown(value: object) -> str:

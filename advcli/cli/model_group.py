@@ -4,21 +4,25 @@ from typing import Annotated
 
 import typer
 
-from advcli.cli import options as opt
-from advcli.cli.commands import guarded
+from advcli.cli.commands import unfolded
+from advcli.cli.help import FrontPage, Page
 from advcli.cli.listing import list_layers
+from advcli.cli.options import ModelOptions
 from advcli.cli.streams import data
 from advcli.cli.tables import print_table
 
-app = typer.Typer(no_args_is_help=True, help="Look after models: list, layers.")
+app = typer.Typer(cls=FrontPage, rich_markup_mode=None, help="Look after models: list, layers.")
 
 
 def _list(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
     """List the models that --model and the architectures that --arch takes by name.
 
-    Example: advcli model list
+    Examples:
+      advcli model list
+      advcli model list --json | jq -r '.[].name'
+      advcli attack photos/ --model "$(advcli model list --json | jq -r '.[0].name')"
     """
-    from advcli.models.catalog import list_models
+    from advcli.models.loading.catalog import list_models
 
     models = list_models()
     if json:
@@ -39,10 +43,13 @@ def _layers(
 ) -> None:
     """List the layers of MODEL that a map can be read from, in the order the network reaches them.
 
-    Example: advcli model layers resnet18 --weights none
+    Examples:
+      advcli model layers
+      advcli model layers resnet18 --weights none
+      advcli explain photos/ --model resnet18 --layer layer3
     """
-    list_layers(opt.Common(model=model, arch=arch, weights=weights, size=size, trust_model=trust_model))
+    list_layers(ModelOptions(model=[model], arch=arch, weights=weights, size=size, trust_model=trust_model))
 
 
-app.command(name="list")(guarded(_list))
-app.command(name="layers")(guarded(_layers))
+app.command(name="list", cls=Page)(unfolded(_list))
+app.command(name="layers", cls=Page)(unfolded(_layers))

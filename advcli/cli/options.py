@@ -1,113 +1,57 @@
-"""The options that commands share. Imports nothing heavy: ``--help`` pays for it."""
+"""The options that commands share, in groups that ``commands.unfolded`` writes into a command's signature.
+
+Imports nothing heavy: ``--help`` pays for it.
+"""
 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from advcli import registry
 from advcli.cli import parsing
+from advcli.cli.help import print_all
+from advcli.core.choices import Precision
 from advcli.errors import NoInputError, UsageError
 
 if TYPE_CHECKING:
-    from advcli.engine.setup import Listener, Setup
     from advcli.images.sources import Source
     from advcli.models.loading import ModelRequest
+    from advcli.runs.command import Listener, RunConfig
+    from advcli.runs.images import ImageConfig
 
 MODEL = "Model"
+IMAGES = "Images"
 RUN = "Run"
 OUTPUT = "Output"
-
-
-SCORES = ("logit", "prob", "logprob", "loss")
-
-
-def _methods(option: str, kind: registry.Kind, what: str, default: str) -> Any:
-    """Describe an option that takes methods with their settings, completed from the names of the files."""
-
-    def completed() -> list[str]:
-        return registry.names(kind)
-
-    return typer.Option(
-        option,
-        metavar="NAME[:KEY=VALUE,...]",
-        help=f"{what}, with its settings; repeat for several. See --list.",
-        show_default=default,
-        autocompletion=completed,
-    )
-
-
-Attacks = Annotated[list[str] | None, _methods("--method", "attack", "Attack", "pgd")]
-Attributions = Annotated[list[str] | None, _methods("--method", "attribution", "Explanation", "grad-cam")]
-ComparedAttacks = Annotated[list[str] | None, _methods("--attack", "attack", "Attack", "pgd")]
-ComparedAttributions = Annotated[
-    list[str] | None,
-    _methods("--explain", "attribution", "Explanation", "grad-cam and integrated-gradients"),
-]
-Eps = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SIZE", help="Radius of the ball in pixel units, [0, 1]: 8/255 or 0.03.", show_default="8/255"
-    ),
-]
-Target = Annotated[
-    str,
-    typer.Option(
-        metavar="none|second|least|random|CLASS",
-        help="Class to reach; none: any but the label.",
-        show_default="none; second for attacks that need a target",
-    ),
-]
-Steps = Annotated[int | None, typer.Option(metavar="N", help="Short for the attack's setting steps.")]
-StepSize = Annotated[str | None, typer.Option(metavar="SIZE", help="Short for the attack's setting step_size.")]
-EarlyExit = Annotated[
-    bool, typer.Option("--early-exit/--no-early-exit", help="Let an image go at its first success, or make all steps.")
-]
-Score = Annotated[str, typer.Option(metavar="logit|prob|logprob|loss", help="What is differentiated.")]
-Layer = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Layer to watch, for methods that watch one; 'list' shows the candidates.",
-        show_default="the deepest with a map",
-    ),
-]
-Explained = Annotated[
-    str, typer.Option("--class", metavar="predicted|label|CLASS", help="The class whose score is explained.")
-]
-Arrays = Annotated[bool, typer.Option("--npy", help="Keep the signed float32 maps too, as .npy.")]
-ListMethods = Annotated[
-    bool, typer.Option("--list", help="Print the methods with their settings, units, defaults and sources, and stop.")
-]
+LARGEST_BLOCK = 65_536  # rows; more fit into no memory
+LARGEST_BATCH = 1_048_576  # rows
+LARGEST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
-class Common:
-    """Options of every command over images; the fields are typer parameters."""
+class ModelOptions:
+    """Options of every command that shows something to a network; the fields are typer parameters."""
 
-    images: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="IMAGES",
-            help="Files, folders, quoted globs, or - for paths or records on standard input.",
-            show_default="built-in samples",
-        ),
-    ] = None
     model: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             "--model",
             "-m",
             envvar="ADVCLI_MODEL",
+            metavar="MODEL",
             rich_help_panel=MODEL,
-            help="Built-in or torchvision name, timm:NAME, weights file, or file.py:function.",
+            help="Built-in or torchvision name, timm:NAME, weights file, or file.py:function; repeat for several.",
+            show_default="cifar10-resnet20",
         ),
-    ] = "cifar10-resnet20"
+    ] = None
     arch: Annotated[
-        str | None, typer.Option(metavar="NAME", rich_help_panel=MODEL, help="Architecture of a file of bare weights.")
+        str | None,
+        typer.Option(
+            metavar="NAME", rich_help_panel=MODEL, help="Architecture of a file of bare weights; or file.py:function."
+        ),
     ] = None
     weights: Annotated[
         str | None,
@@ -129,33 +73,56 @@ class Common:
         bool,
         typer.Option("--trust-model", rich_help_panel=MODEL, help="Load files that can run code. Only your own!"),
     ] = False
-    labels: Annotated[
-        str,
+    precision: Annotated[
+        Precision,
         typer.Option(
-            metavar="auto|folder|predicted|FILE.csv", rich_help_panel=RUN, help="What images are held against."
+            metavar="fp32|bf16|fp16", rich_help_panel=MODEL, help="Of the search; claims are checked in fp32."
         ),
-    ] = "auto"
-    limit: Annotated[int | None, typer.Option(metavar="N", min=1, rich_help_panel=RUN, help="Take N images only.")] = (
-        None
-    )
-    null: Annotated[
-        bool, typer.Option("--null", "-0", rich_help_panel=RUN, help="Paths on standard input end with NUL.")
-    ] = False
-    seed: Annotated[int, typer.Option(metavar="N", rich_help_panel=RUN, help="Of all randomness.")] = 0
+    ] = "fp32"
+    block: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=LARGEST_BLOCK, rich_help_panel=MODEL, help="Rows the network is shown at least."
+        ),
+    ] = None
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=LARGEST_BATCH, rich_help_panel=MODEL, help="Rows in flight; never changes a result."
+        ),
+    ] = None
+
+    def requests(self) -> "tuple[ModelRequest, ...]":
+        """Ask for each model, with the options that are meant for it; see ``models.loading.requests_for``.
+
+        Raises:
+            UsageError: a text has no meaning, or no model takes an option.
+        """
+        from advcli.models.loading import ModelRequest, requests_for
+        from advcli.models.zoo import DEFAULT
+
+        options = ModelRequest(
+            arch=self.arch,
+            weights=self.weights,
+            classes=parsing.absolute(self.classes) if self.classes else None,
+            mean=parsing.triple(self.mean, "--mean"),
+            std=parsing.triple(self.std, "--std"),
+            size=self.size,
+            trust=self.trust_model,
+        )
+        return requests_for(self.model or [DEFAULT], options)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of every command that leaves a run behind; the fields are typer parameters."""
+
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, max=LARGEST_SEED, rich_help_panel=RUN, help="Of all randomness.")
+    ] = 0
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda[:N]|mps", rich_help_panel=RUN, help="Where to compute.")
     ] = "auto"
-    precision: Annotated[
-        str,
-        typer.Option(metavar="fp32|bf16|fp16", rich_help_panel=RUN, help="Of the search; claims are checked in fp32."),
-    ] = "fp32"
-    batch_size: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, rich_help_panel=RUN, help="Images in flight; never changes a result."),
-    ] = None
-    block: Annotated[
-        int | None, typer.Option(metavar="N", min=1, rich_help_panel=RUN, help="Rows the network is shown at least.")
-    ] = None
     dry_run: Annotated[
         bool, typer.Option("--dry-run", rich_help_panel=RUN, help="Say what would be done, and stop.")
     ] = False
@@ -173,16 +140,20 @@ class Common:
     overwrite: Annotated[
         bool, typer.Option("--overwrite", rich_help_panel=OUTPUT, help="Throw away another run in the folder.")
     ] = False
-    panels: Annotated[
-        bool, typer.Option("--panels/--no-panels", rich_help_panel=OUTPUT, help="Draw a panel for every image.")
-    ] = True
     json: Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print the report as JSON.")] = False
     jsonl: Annotated[
         bool, typer.Option("--jsonl", rich_help_panel=OUTPUT, help="Print each record as a line of JSON.")
     ] = False
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", rich_help_panel=OUTPUT, help="Print the paths of the results only.")
+        bool,
+        typer.Option(
+            "--quiet",
+            "-q",
+            rich_help_panel=OUTPUT,
+            help="Print the paths of the pictures only; -q=KIND: of one kind, such as -q=adversarial.",
+        ),
     ] = False
+    only: Annotated[list[str] | None, typer.Option("--quiet-kind", hidden=True)] = None  # what -q=KIND stands for
     fail_under: Annotated[
         list[str] | None,
         typer.Option(
@@ -195,57 +166,115 @@ class Common:
             metavar="FIGURE=X", rich_help_panel=OUTPUT, help="Exit with 1 if a figure of the summary is above X."
         ),
     ] = None
+    help_all: Annotated[
+        bool,
+        typer.Option(
+            "--help-all",
+            rich_help_panel=OUTPUT,
+            is_eager=True,
+            callback=print_all,
+            help="Show every option and stop.",
+        ),
+    ] = False
 
-    def request(self) -> "ModelRequest":
-        """Put the options of the model together.
+    def folder(self, command: str) -> Path:
+        """Name the folder of the run as it is shown to people: as typed, else after the command."""
+        out = self.out if self.out is not None else Path(f"advcli-{command}")
+        return parsing.absolute(out) if str(out).startswith("~") else out
+
+    def config(self, command: str, listener: "Listener", model: ModelOptions | None = None) -> "RunConfig":
+        """Turn texts into what the life of a run takes.
+
+        Args:
+            command: name of the subcommand.
+            listener: hears how the run goes.
+            model: options of the networks; none for a command without.
 
         Raises:
-            UsageError: a text has no meaning.
+            UsageError: options that exclude one another.
         """
-        from advcli.models.loading import ModelRequest
+        from advcli.runs.command import RunConfig
 
-        return ModelRequest(
-            name=self.model,
-            arch=self.arch,
-            weights=self.weights,
-            classes=self.classes,
-            mean=parsing.triple(self.mean, "--mean"),
-            std=parsing.triple(self.std, "--std"),
-            size=self.size,
-            trust=self.trust_model,
+        model = model or ModelOptions()
+        return RunConfig(
+            out=parsing.absolute(self.folder(command)),
+            device=self.device,
+            precision=model.precision,
+            block=model.block,
+            batch_size=model.batch_size,
+            seed=self.seed,
+            overwrite=self.overwrite,
+            command_line=parsing.command_line(),
+            listener=listener,
         )
 
-    def setup(self, command: str, listener: "Listener") -> "Setup":
-        """Turn texts into what the engine takes.
+    def refuse_contradictions(self) -> None:
+        """Refuse two forms of output at once.
+
+        Raises:
+            UsageError: they exclude one another.
+        """
+        if sum((self.json, self.jsonl, self.quiet)) > 1:
+            raise UsageError("--json, --jsonl and --quiet exclude one another", "choose one")
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """Options of every command over images; the fields are typer parameters."""
+
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="IMAGES",
+            help="Files, folders, quoted globs, or - for paths or records on standard input.",
+            show_default="built-in samples",
+        ),
+    ] = None
+    labels: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|folder|predicted|FILE.csv", rich_help_panel=IMAGES, help="What images are held against."
+        ),
+    ] = "auto"
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, rich_help_panel=IMAGES, help="Take N images only.")
+    ] = None
+    null: Annotated[
+        bool, typer.Option("--null", "-0", rich_help_panel=IMAGES, help="Paths on standard input end with NUL.")
+    ] = False
+    panels: Annotated[
+        bool | None,
+        typer.Option(
+            "--panels/--no-panels",
+            rich_help_panel=IMAGES,
+            help="Draw a panel for every result.",
+            show_default="where there are few",
+        ),
+    ] = None
+
+    def config(self, model: ModelOptions, out: Path) -> "ImageConfig":
+        """Turn texts into what every command over images takes.
+
+        Args:
+            model: options of the networks.
+            out: folder of the run; pictures inside it are no input.
 
         Raises:
             UsageError: a text has no meaning.
             NoInputError: no image matched.
         """
-        from advcli.engine.setup import Setup
         from advcli.images.finding import find
-        from advcli.images.labels import parse_labels
+        from advcli.images.labels import for_folders, parse_labels
+        from advcli.runs.images import ImageConfig
 
-        if self.precision not in ("fp32", "bf16", "fp16"):
-            raise UsageError(f"--precision {self.precision!r} is not known", "use fp32, bf16 or fp16")
-        if sum((self.json, self.jsonl, self.quiet)) > 1:
-            raise UsageError("--json, --jsonl and --quiet exclude one another", "choose one")
-        out = self.out or Path(f"advcli-{command}")
+        labels = parse_labels(self.labels)
         sources = find(self.images or [], stdin=sys.stdin.buffer if sys.stdin else None, null_separated=self.null)
-        return Setup(
-            sources=_outside(sources, out)[: self.limit],
-            out=out,
-            model=self.request(),
-            labels=parse_labels(self.labels),
-            device=self.device,
-            precision=self.precision,  # type: ignore[arg-type]
-            block=self.block,
-            batch_size=self.batch_size,
-            seed=self.seed,
-            overwrite=self.overwrite,
+        taken = _outside(sources, parsing.absolute(out))[: self.limit]
+        return ImageConfig(
+            sources=taken,
+            models=model.requests(),
+            labels=for_folders(labels, taken),
             panels=self.panels,
-            command_line=parsing.command_line(),
-            listener=listener,
         )
 
 

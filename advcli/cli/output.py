@@ -1,4 +1,8 @@
-"""What a finished run says on the terminal: a table for people, JSON for programs, paths for pipes."""
+"""What a finished run says on the terminal: tables for people, JSON for programs, paths for pipes.
+
+The tables know no command: what a field is called, and whether it is shown, stands beside the field in the command's
+class of records.
+"""
 
 import json
 import sys
@@ -7,132 +11,231 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advcli.cli.options import Common
+from advcli.cli.options import RunOptions
 from advcli.cli.streams import data
-from advcli.cli.tables import print_table
+from advcli.cli.tables import Cell, print_table
+from advcli.cli.wording import counted, one_line
 
 if TYPE_CHECKING:
-    from advcli.core.results import Report
-    from advcli.engine.plan import Plan
+    from advcli.core.fields import Presentation
+    from advcli.core.report import Report
+    from advcli.runs.command import Command
+    from advcli.runs.plan import Plan
 
-_FEW = 16  # images that are listed one by one
-_RATES = ("clean_accuracy", "robust_accuracy", "robust_accuracy_as_saved", "attack_success_rate")
-_FIGURES = ("passes_per_image", "mean_l2_of_successes", "mean_linf_of_successes")
+_FEW = 16  # results that are listed one by one
+_WRONG = "✗ "
+Line = Mapping[str, Any]
 
 
-def show(report: "Report", out: Path, common: Common) -> None:
-    """Print a run in the form that was asked for."""
-    if common.json:
+def show(report: "Report", command: "Command", out: Path, run: RunOptions) -> None:
+    """Print a run in the form that was asked for.
+
+    Args:
+        report: of the run.
+        command: that was carried out.
+        out: folder of the run, as it is shown to people.
+        run: options.
+    """
+    if run.json:
         data().write(report.model_dump_json(indent=2) + "\n")
-    elif common.quiet:
-        for line in _lines(out):
-            for file in line["files"].values():
-                data().write(f"{out / file}\n")
-    elif not common.jsonl:
-        _show_images(out, report)
-        _show_figures(report)
-        _show_similarity(report.summary.get("similarity"))
-        seconds = f"{report.timings.seconds:.1f} s" if report.timings else ""
-        data().write(f"{report.summary['images']} images in {seconds}; look at {out / 'index.html'}\n")
+    elif run.quiet:
+        _print_paths(out, run.only or ())
+    elif not run.jsonl:
+        _show_records(out, command)
+        for name, rows in report.summary.items():
+            if isinstance(rows, list) and rows and all(isinstance(row, Mapping) for row in rows):
+                _show_rows(name, rows, report)
+        seconds = f" in {report.timings.seconds:.1f} s" if report.timings else ""
+        listed = int(str(report.inputs.get("listed", 0)))
+        data().write(f"{counted(listed, command.noun)}{seconds}; look at {out / 'index.html'}\n")
 
 
-def show_plan(plan: "Plan", common: Common) -> None:
+def show_plan(plan: "Plan", command: "Command", run: RunOptions) -> None:
     """Print what a run would do."""
-    if common.json:
-        data().write(json.dumps(asdict(plan)) + "\n")
+    report = plan.report
+    if run.json:
+        words = {key: value for key, value in asdict(plan).items() if key != "report"}
+        data().write(json.dumps({**words, "report": report.model_dump(mode="json")}, default=str) + "\n")
         return
-    data().write(f"{plan.listed} images, {plan.done} of them done, {plan.listed - plan.done} to do\n")
-    data().write(
-        f"model {plan.model} on {plan.device}, {plan.precision}, block {plan.block}, {plan.batch_size} in flight\n"
-    )
-    for path in plan.first:
-        data().write(f"would write {path}\n")
+    wanted = counted(plan.total, ("result", "results"))
+    cases = f" in {counted(len(plan.cases), ('case', 'cases'))}" if plan.cases else ""
+    lines = [
+        f"{counted(plan.listed, command.noun)}{cases}: {wanted}, {plan.done:,} done, {plan.total - plan.done:,} to do"
+    ]
+    facts = {**report.axes, **report.settings}
+    lines += [f"{name.replace('_', ' ')}: {_told(value)}" for name, value in facts.items()]
+    lines += [
+        f"model {model.name}: {model.architecture}, {len(model.classes)} classes, {model.size[1]} x {model.size[0]}"
+        for model in report.models
+    ]
+    where = {key: report.environment.get(key) for key in ("device", "precision", "batch_size")}
+    where |= {"block": report.block, "seed": report.seed}
+    lines.append(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in where.items() if value is not None))
+    lines += [f"left out: {text}" for text in report.skipped] + [f"warning: {text}" for text in report.preflight]
+    lines += [f"would work on {name}" for name in plan.first]
+    lines += [f"and {plan.more:,} more"] if plan.more else []
+    lines.append(f"results would go to {run.folder(command.name)}")
+    data().write("".join(f"{one_line(line)}\n" for line in lines))
 
 
-def complain(refused: Sequence[tuple[str, str]], out: Path) -> None:
-    """Name the images that could not be used."""
-    if not refused:
+def complain(failed: int, first: tuple[str, str] | None, out: Path) -> None:
+    """Name what could not be used.
+
+    Args:
+        failed: number of items.
+        first: name and reason of the first of them.
+        out: folder of the run.
+    """
+    if first is None:
         return
-    path, reason = refused[0]
-    more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
-    print(f"error: {path} could not be used: {reason}{more}", file=sys.stderr)
+    item, reason = first
+    more = f" (and {failed - 1:,} more)" if failed > 1 else ""
+    print(f"error: {one_line(item)} could not be used: {one_line(reason)}{more}", file=sys.stderr)
     print(f'hint: the rest is done; see the records with "status":"error" in {out / "records.jsonl"}', file=sys.stderr)
 
 
 def _lines(out: Path) -> Iterator[dict[str, Any]]:
-    from advcli.reports.ledger import read_lines
+    from advcli.reports.lines import read_lines
 
     return read_lines(out / "records.jsonl")
 
 
-def _show_images(out: Path, report: "Report") -> None:
-    if int(str(report.summary["images"])) > _FEW:
+def _print_paths(out: Path, kinds: Sequence[str]) -> None:
+    """Print each picture's path once; with ``kinds`` those of these kinds only."""
+    told: set[str] = set()  # of one item: cases share pictures, items do not
+    item = None
+    for line in _lines(out):
+        if line["item"] != item:
+            item, told = line["item"], set()
+        for kind, file in line["files"].items():
+            if (not kinds or kind in kinds) and file not in told:
+                told.add(file)
+                data().write(f"{out / file}\n")
+
+
+def _show_records(out: Path, command: "Command") -> None:
+    """Print one row per record, where there are few."""
+    lines = []
+    for line in _lines(out):
+        lines.append(line)
+        if len(lines) > _FEW:
+            return
+    if not lines:
         return
-    rows = [_row(line) for line in _lines(out)]
-    telling = [name for name in rows[0] if any(row.get(name) for row in rows)]  # a column without a word is left out
-    print_table(telling, [[row.get(name, "") for name in telling] for row in rows])
+    fields = _shown_fields(command)
+    rows = [{command.noun[0]: Cell(str(line["item"])), **_row(line, fields)} for line in lines]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    telling = [name for name in names if any(name in row and row[name].text for row in rows)]
+    print_table(telling, [[row.get(name, Cell("")) for name in telling] for row in rows])
+    if any(cell.text.startswith(_WRONG) for row in rows for cell in row.values()):
+        data().write(f"{_WRONG.strip()} is not the class that the {command.noun[0]} is held against\n")
 
 
-def _row(line: Mapping[str, Any]) -> dict[str, str]:
-    """One record as a line for people; the columns are those that the command has."""
-    row = {"image": line["path"], "is": line["label"] if line.get("label_source") != "predicted" else ""}
-    row["taken for"] = line["error"] if line["status"] == "error" else _said(line["prediction"], line["probability"])
-    if "adversarial_prediction" in line:
-        row |= {"attack": line["method"] or "", "target": line["target"] or ""}
-        row["then for"] = _said(line["adversarial_prediction"], line["adversarial_probability"])
-        row["linf"] = "" if line["linf"] is None else f"{255 * line['linf']:.0f}/255"
-        row["l2"] = "" if line["l2"] is None else f"{line['l2']:.2f}"
-    else:
-        row |= {"method": line["method"] or "", "explained": line["explained"] or "", "layer": line["layer"] or ""}
-    row["notes"] = ", ".join(line["flags"])
-    return {name: text or "" for name, text in row.items()}
+def _shown_fields(command: "Command") -> list[tuple[str, "Presentation"]]:
+    from advcli.core.fields import presentation
+
+    known = [(name, presentation(command.record, name)) for name in command.record.model_fields]
+    shown = [(name, look) for name, look in known if look.terminal]
+    identities = [(name, look) for name, look in shown if look.role == "identity"]
+    return identities + [(name, look) for name, look in shown if look.role != "identity"]
 
 
-def _said(name: str | None, probability: float | None) -> str:
-    return "" if name is None else f"{name} {probability or 0:.2f}"
+def _row(line: Line, fields: Sequence[tuple[str, "Presentation"]]) -> dict[str, Cell]:
+    """Turn one record into cells by title; a probability stands behind the class before it."""
+    row: dict[str, Cell] = {}
+    before = ""
+    for name, look in fields:
+        value = line.get(name)
+        if look.role == "probability" and before:
+            cell = row[before]
+            if cell.text and isinstance(value, int | float):
+                row[before] = Cell(f"{cell.text} {value:.2f}", cell.style)
+            continue
+        before = look.title if look.role == "class" else ""
+        row[look.title] = _class(line, value) if look.role == "class" else Cell(_text(line, name, value, look))
+    if line.get("status") == "error":
+        row["notes"] = Cell(str(line.get("error")), "red")
+    return row
 
 
-def _show_figures(report: "Report") -> None:
-    summary: Mapping[str, Any] = report.summary
-    methods = summary.get("methods") or {}
-    several: dict[str, Mapping[str, Any]] = {"": summary}
-    if methods and "robust_accuracy" in summary:
-        several = {"worst case": summary, **{name: {**summary, **figures} for name, figures in methods.items()}}
-    rows = [
-        [name.replace("_", " "), *(_rate(figures, name) for figures in several.values())]
-        for name in _RATES
-        if summary.get(name) is not None
-    ]
-    rows += [
-        [name.replace("_", " "), *(_number(figures.get(name)) for figures in several.values())]
-        for name in _FIGURES
-        if summary.get(name) is not None
-    ]
-    if rows:
-        print_table(["", *several], rows)
+def _class(line: Line, value: object) -> Cell:
+    """Mark a class that is not the one the item is held against."""
+    if value is None:
+        return Cell("")
+    wrong = line.get("label") is not None and value != line["label"]
+    return Cell(f"{_WRONG if wrong else ''}{value}", "red" if wrong else "")
 
 
-def _rate(figures: Mapping[str, Any], name: str) -> str:
-    if figures.get(name) is None:
+def _text(line: Line, name: str, value: object, look: "Presentation") -> str:
+    if value is None or (name == "label" and line.get("label_source") == "predicted"):
+        return ""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, float) and look.unit == "1/255":
+        return f"{255 * value:.3g}/255"
+    return number(value, look.unit)
+
+
+def number(value: object, unit: str = "") -> str:
+    """Write a value of a record or a summary for people."""
+    if value is None:
         return "-"
-    return f"{100 * figures[name]:.1f} %  [{100 * figures[f'{name}_low']:.1f}, {100 * figures[f'{name}_high']:.1f}]"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}{unit and ' ' + unit}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
+def _show_rows(name: str, rows: Sequence[Line], report: "Report") -> None:
+    """Print a list of a summary: one row per case, without the axes, which the case's id says."""
+    title = None if name == "cases" else name
+    if all("metric" in row and "mean" in row for row in rows):
+        rows = _side_by_side(rows)
+    axes = set(report.axes) if name == "cases" else set()
+    keys = [
+        key
+        for key in dict.fromkeys(key for row in rows for key in row)
+        if key not in axes and not key.endswith(("_low", "_high")) and any(_is_plain(row.get(key)) for row in rows)
+    ]
+    head = [f"{key.replace('_', ' ')}{' %' if any(_is_rate(row, key) for row in rows) else ''}" for key in keys]
+    print_table(head, [[_figure(row, key) for key in keys] for row in rows], title=title)
 
 
-def _show_similarity(similarity: Any) -> None:
-    """Print how alike the maps are before and after: one row per explanation, one column per metric."""
-    if not similarity:
-        return
-    first = next(iter(similarity.values()))
-    nested = similarity if "mean" not in next(iter(first.values()), {}) else {"": similarity}
-    for attack, methods in nested.items():
-        metrics = list(next(iter(methods.values())))
-        rows = [
-            [method, *(_number((own.get(metric) or {}).get("mean")) for metric in metrics)]
-            for method, own in methods.items()
-        ]
-        title = "maps before and after, 1: the same" + (f" ({attack})" if attack else "")
-        print_table(["", *(metric.replace("_", " ") for metric in metrics)], rows, title=title)
+def _side_by_side(rows: Sequence[Line]) -> list[dict[str, Any]]:
+    """Put the metrics of a long list beside each other, without what is the same for all or told by the case."""
+    figures = ("metric", "n", "mean", "low", "high", "floor_shuffled", "floor_noise", "ceiling")
+    axes = [key for key in rows[0] if key not in figures and len({str(row.get(key)) for row in rows}) > 1]
+    cases = len({row.get("case") for row in rows})
+    told = [
+        key for key in axes if key != "case" and len({(row.get("case"), str(row.get(key))) for row in rows}) == cases
+    ]
+    axes = [key for key in axes if key not in told]
+    wide: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in rows:
+        place = tuple(str(row.get(key)) for key in axes)
+        wide.setdefault(place, {key: row.get(key) for key in axes})[str(row["metric"])] = row["mean"]
+    return list(wide.values())
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _is_rate(row: Line, key: str) -> bool:
+    return all(isinstance(row.get(name), int | float) for name in (key, f"{key}_low", f"{key}_high"))
+
+
+def _figure(row: Line, key: str) -> str:
+    """Write a figure; a rate in percent with its interval."""
+    if _is_rate(row, key):
+        return f"{100 * row[key]:.1f} [{100 * row[f'{key}_low']:.0f}, {100 * row[f'{key}_high']:.0f}]"
+    return number(row.get(key))
+
+
+def _told(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_told(one) for one in value)
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={_told(one)}" for key, one in value.items()) or "defaults"
+    return json.dumps(value) if isinstance(value, bool) else "none" if value is None else number(value)

@@ -1,10 +1,14 @@
 """Words of the command line as values, or as errors that say what to write."""
 
+import os
 import shlex
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
 
+from advcli.core.quantities import Quantity, number, quantity
 from advcli.errors import UsageError
-from advcli.registry import number
 
 
 def triple(text: str | None, option: str) -> tuple[float, float, float] | None:
@@ -17,39 +21,81 @@ def triple(text: str | None, option: str) -> tuple[float, float, float] | None:
         return None
     try:
         red, green, blue = (number(part) for part in text.split(","))
-    except (ValueError, ZeroDivisionError):
+    except ValueError:
         raise UsageError(f"{option} {text!r} is not three numbers", f"write {option} 0.485,0.456,0.406") from None
     return red, green, blue
 
 
-def size_in_pixels(text: str | None, option: str) -> float | None:
-    """Read ``8/255`` or ``0.03``, above 0.
+def quantities(texts: Sequence[str] | None, option: str) -> tuple[Quantity, ...]:
+    """Read numbers above 0, separated by commas: ``1/255,2/255,4/255``.
+
+    Args:
+        texts: one per use of the option.
+        option: that was typed, for errors.
 
     Raises:
-        UsageError: it is not such a number.
+        UsageError: one is no such number, or is given twice.
     """
-    if text is None:
-        return None
+    read = [quantity(part, option) for part in _parts(texts)]
+    _refuse_repeated([one.text for one in read], option)
+    return tuple(read)
+
+
+def choices(texts: Sequence[str] | None, option: str, known: Any) -> tuple[Any, ...]:
+    """Read words of a Literal, separated by commas.
+
+    Args:
+        texts: one per use of the option.
+        option: that was typed, for errors.
+        known: the Literal.
+
+    Raises:
+        UsageError: a word is not among those known, or is given twice.
+    """
+    words = get_args(known)
+    read = [part.strip() for part in _parts(texts)]
+    for word in read:
+        if word not in words:
+            raise UsageError(f"{option} {word!r} is not known", f"use {', '.join(words[:-1])} or {words[-1]}")
+    _refuse_repeated(read, option)
+    return tuple(read)
+
+
+def several(texts: Sequence[str] | None, option: str) -> tuple[str, ...]:
+    """Take the values of an option that may be repeated.
+
+    Raises:
+        UsageError: one is empty, or given twice.
+    """
+    read = [text.strip() for text in texts or ()]
+    if "" in read:
+        raise UsageError(f"{option} '' is empty", "is a shell variable unset?")
+    _refuse_repeated(read, option)
+    return tuple(read)
+
+
+def absolute(path: Path) -> Path:
+    """Make a path absolute, ``~`` written out, so that it means the same whatever the working directory becomes.
+
+    Raises:
+        UsageError: the working directory has been deleted.
+    """
     try:
-        value = number(text)
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"{option} {text!r} is not a number", f"write {option} 8/255 or {option} 0.03") from None
-    if value <= 0:
-        raise UsageError(f"{option} {text} is not above 0", f"write {option} 8/255 or {option} 0.03")
-    return value
-
-
-def choice(text: str, option: str, known: tuple[str, ...]) -> str:
-    """Refuse a word that is not among those known.
-
-    Raises:
-        UsageError: it is not.
-    """
-    if text not in known:
-        raise UsageError(f"{option} {text!r} is not known", f"use {', '.join(known[:-1])} or {known[-1]}")
-    return text
+        return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - Path's own raises on a ~name that is no user
+    except FileNotFoundError:
+        raise UsageError("the working directory does not exist any more", "change to a folder that does") from None
 
 
 def command_line() -> str:
     """The command as it could be typed again; bytes that are no UTF-8 are written as escapes."""
     return shlex.join(["advcli", *sys.argv[1:]]).encode("utf-8", "backslashreplace").decode()
+
+
+def _parts(texts: Sequence[str] | None) -> list[str]:
+    return [part for text in texts or () for part in text.split(",")]
+
+
+def _refuse_repeated(read: Sequence[str], option: str) -> None:
+    repeated = next((word for place, word in enumerate(read) if word in read[:place]), None)
+    if repeated is not None:
+        raise UsageError(f"{option} {repeated} is given twice", "leave one out")

@@ -1,38 +1,46 @@
 """advcli run …: looks after runs and what they leave behind."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from advcli.cli.commands import guarded
-from advcli.cli.parsing import choice
+from advcli.cli import commands
+from advcli.cli.help import FrontPage, Page
 from advcli.cli.streams import data
+from advcli.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Look after runs: schema.")
-_COMMANDS = ("attack", "compare", "explain", "saliency")
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+app = typer.Typer(cls=FrontPage, rich_markup_mode=None, help="Look after runs: schema.")
+
+
+@app.callback()
+def _run() -> None:
+    """Look after runs: schema."""
 
 
 def _schema(
-    command: Annotated[str, typer.Argument(metavar="COMMAND", autocompletion=lambda: list(_COMMANDS))],
+    command: Annotated[
+        str, typer.Argument(metavar="COMMAND", help="Name of a subcommand.", autocompletion=commands.names)
+    ],
     report: Annotated[bool, typer.Option("--report", help="Of report.json instead of the records.")] = False,
 ) -> None:
     """Print the JSON Schema of a command's records, or of its report.
 
-    Example: advcli run schema attack
+    Examples:
+      advcli run schema attack
+      advcli run schema compare | jq '.properties | keys'
+      advcli run schema attack --report
     """
-    choice(command, "COMMAND", _COMMANDS)
+    if command not in commands.names():
+        raise UsageError(f"there is no command {command!r} that leaves records", f"use {', '.join(commands.names())}")
 
-    from advcli.core import results
+    from advcli.core.report import Report
 
-    records: dict[str, type[results.Record]] = {
-        "attack": results.AttackRecord,
-        "compare": results.CompareRecord,
-        "explain": results.MapRecord,
-        "saliency": results.MapRecord,
-    }
-    model: type[results.Result] = results.Report if report else records[command]
+    model: type[BaseModel] = Report if report else commands.command_class(command).record
     data().write(json.dumps(model.model_json_schema(mode="serialization"), indent=2) + "\n")
 
 
-app.command(name="schema")(guarded(_schema))
+app.command(name="schema", cls=Page)(commands.unfolded(_schema))

@@ -4,34 +4,38 @@ from typing import Annotated
 
 import typer
 
-from advcli.cli import options as opt
-from advcli.cli import parsing
-from advcli.cli.commands import image_command
+from advcli.cli import method_options as opt
+from advcli.cli.listing import list_method
+from advcli.cli.options import ImageOptions, ModelOptions, RunOptions
+from advcli.cli.parsing import choices, several
 from advcli.cli.running import carry_out
+from advcli.core.choices import Reduction, Score
 
 
-@image_command
 def saliency(
-    common: opt.Common,
-    score: opt.Score = "logit",
-    reduce: Annotated[str, typer.Option(metavar="max|sum|l2", help="How three channels become one map.")] = "max",
-    class_: opt.Explained = "predicted",
+    images: ImageOptions,
+    model: ModelOptions,
+    run: RunOptions,
+    score: opt.Scores = None,
+    reduce: Annotated[Reduction, typer.Option(metavar="max|sum|l2", help="How three channels become one map.")] = "max",
+    class_: opt.Classes = None,
     npy: opt.Arrays = False,
+    list_: opt.ListMethods = False,
 ) -> None:
     """Draw what MODEL looks at in IMAGES: the size of the gradient, beside the original.
 
-    Example: advcli saliency photos/fox.jpg --model resnet18 --score logprob --out saliency
+    Examples:
+      advcli saliency photos/fox.jpg --model resnet18
+      advcli saliency photos/ --model resnet18 --score logprob --reduce l2
+      advcli saliency photos/ --class label --npy --out maps
     """
-    parsing.choice(score, "--score", opt.SCORES)
-    parsing.choice(reduce, "--reduce", ("max", "sum", "l2"))
+    if list_:
+        list_method("attribution", "gradient")
+        return
+    scores = choices(score, "--score", Score) or ("logit",)
+    classes = several(class_, "--class") or ("predicted",)
 
-    from advcli.engine.saliency import saliency as run
-    from advcli.engine.saliency import saliency_command, saliency_question
+    from advcli.engine.saliency import SaliencyCommand, saliency_config
 
-    question = saliency_question(score, reduce, class_)  # type: ignore[arg-type]
-    carry_out(
-        "saliency",
-        common,
-        lambda setup: saliency_command(setup, question, arrays=npy),
-        lambda setup: run(setup, question, arrays=npy),
-    )
+    config = saliency_config(scores, reduce, classes, arrays=npy)
+    carry_out(SaliencyCommand(images.config(model, run.folder("saliency")), config), run, model)

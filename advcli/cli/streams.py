@@ -52,12 +52,16 @@ def talking() -> Iterator[None]:
         sys.stdout = before
 
 
+class Terminated(SystemExit):
+    """SIGTERM has come; the exit code is 143."""
+
+
 @contextmanager
 def terminable() -> Iterator[None]:
     """Turn SIGTERM (a cluster's pre-emption, ``timeout``) into an exit that keeps what is finished: status 143."""
 
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
+        raise Terminated(128 + number)
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

@@ -17,22 +17,46 @@ LossName = Literal["log-odds", "margin", "dlr"]
 class Goal:
     """Leave ``label`` (where ``target`` is -1) or reach ``target``.
 
+    Whether the goal is reached depends on label and target alone. The losses may aim at a class of their own: an
+    attack that leaves the label can be aimed at one class after another, and any misclassification counts.
+
     Args:
         label: (N,) true classes.
         target: (N,) classes to reach, or -1.
+        aim: (N,) classes that the losses aim at, or -1 for the goal's own; none is -1 for all.
     """
 
     label: Integers
     target: Integers
+    aim: Integers | None = None
+
+    @classmethod
+    def of(cls, label: int, target: int = -1) -> "Goal":
+        """Make the goal of one row."""
+        return cls(torch.tensor([label]), torch.tensor([target]))
+
+    @property
+    def aimed(self) -> Integers:
+        """Class (N,) that the losses lead to: ``aim`` where there is one, else the target; -1: leave the label."""
+        return self.target if self.aim is None else torch.where(self.aim >= 0, self.aim, self.target)
 
     @property
     def pivot(self) -> Integers:
-        """The class whose logit matters most: the target, or the label where there is none."""
-        return torch.where(self.target >= 0, self.target, self.label)
+        """The class whose logit the losses are about: the one aimed at, or the label where there is none."""
+        return torch.where(self.aimed >= 0, self.aimed, self.label)
+
+    @property
+    def judged(self) -> "Goal":
+        """The same goal without an aim."""
+        return Goal(self.label, self.target)
 
     def reached(self, logits: Logits, least: float | Floats = 0.0) -> Flags:
         """Say which rows are where the attack wants them, by more than ``least`` logits; a tie is not enough."""
-        return self.loss(logits, "margin") > least
+        return self.margin(logits) > least
+
+    def margin(self, logits: Logits) -> Floats:
+        """By how many logits each row is at its goal, float64 (N,); negative where it is not, whatever its aim."""
+        return self.judged.loss(logits, "margin")
 
     def loss(self, logits: Logits, name: LossName = "log-odds") -> Floats:
         """Loss to climb, one per row, in float64.
@@ -46,10 +70,10 @@ class Goal:
         Source: Croce and Hein 2020, https://arxiv.org/abs/2003.01690, equations 6 and 7 (dlr).
         """
         away = _LOSSES[name](wide(logits), self)
-        return torch.where(self.target >= 0, -away, away)
+        return torch.where(self.aimed >= 0, -away, away)
 
     def ascent(self, logits: Logits, name: LossName = "log-odds") -> Logits:
-        """Cotangent (N, K) of the loss: what ``pull`` turns into the gradient of the loss in the pixels."""
+        """Cotangent (N, K) of the loss: what ``vjp`` turns into the gradient of the loss in the pixels."""
         with torch.enable_grad():
             leaf = wide(logits.detach()).requires_grad_()
             (cotangent,) = torch.autograd.grad(self.loss(leaf, name).sum(), leaf)
@@ -65,7 +89,7 @@ def _margin(logits: Tensor, goal: Goal) -> Tensor:
 
 
 def _dlr(logits: Tensor, goal: Goal) -> Tensor:
-    ranked, targeted = logits.sort(1, descending=True).values, goal.target >= 0
+    ranked, targeted = logits.sort(1, descending=True).values, goal.aimed >= 0
     lower = torch.where(targeted, (ranked[:, 2] + ranked[:, min(3, ranked.shape[1] - 1)]) / 2, ranked[:, 2])
     ahead = _at(logits, goal.label) - _at(logits, goal.pivot)  # of the target, the label alone, as in the paper
     return torch.where(targeted, ahead, _margin(logits, goal)) / (ranked[:, 0] - lower + 1e-12)

@@ -1,19 +1,24 @@
 """The grid of eight-bit pictures: what of a perturbation survives in a PNG."""
 
 import torch
+from torch import Tensor
 
-from advcli.core.norms import Ball
+from advcli.core.norms import BALLS, Ball
+from advcli.core.precision import wide
 from advcli.core.shapes import Floats, Pixels
 
 LEVELS = 255
 SLACK = 1e-6  # of a pixel's range: what float32 makes of k / 255 on the way to a distance and back
+_HALVINGS = 10  # of the search for the largest shrunk perturbation that is inside when it is rounded
 
 
 def to_grid(pixels: Pixels, images: Pixels, eps: Floats, ball: Ball | None) -> Pixels:
     """Round pixels to k / 255 without leaving the ball.
 
-    Each pixel goes to the nearest level. Where that carries a row out of its ball, all its pixels go to the next
-    level toward the image instead, which no ball can object to.
+    Each value goes to the nearest level. Where that carries a row out of its ball, a linf row is rounded toward the
+    image. In the other balls its perturbation is shrunk by as little as is needed to be inside once it is rounded to
+    the nearest level: a perturbation rounded toward the image loses half a level in every value and so most of its
+    effect, one that is shrunk keeps its direction.
 
     Args:
         pixels: (N, 3, H, W) in [0, 1], inside the ball.
@@ -24,14 +29,63 @@ def to_grid(pixels: Pixels, images: Pixels, eps: Floats, ball: Ball | None) -> P
     Returns:
         What a PNG of the pixels gives when it is read: float32, each value k / 255.
     """
-    nearest = (pixels * LEVELS).round() / LEVELS
+    nearest = _rounded(pixels)
     if ball is None:
         return nearest
+    inside = _inside(nearest, images, eps, ball)
+    if inside.all():
+        return nearest
+    best, out = nearest.clone(), ~inside
+    best[out] = _held(pixels[out], images[out], eps[out], ball)
+    return best
+
+
+def beyond(pixels: Pixels, images: Pixels, eps: Floats, ball: Ball) -> Floats:
+    """By how much (N,) the rows leave their balls; not above 0 where rounding errors alone explain it."""
+    # In l1 the rounding errors of all values add up.
+    values = images[0].numel() if ball is BALLS["l1"] else 1
+    return ball.size(pixels - images) - eps * (1 + SLACK) - SLACK - 3e-8 * values
+
+
+def _held(pixels: Pixels, images: Pixels, eps: Floats, ball: Ball) -> Pixels:
+    """Round rows that leave their ball where they go to the nearest levels."""
     levels = (images * LEVELS).round()
     moved = pixels * LEVELS - levels
     best = (levels + moved.trunc()) / LEVELS
-    # Better ones, where the ball allows: a step that misses a whole level by a rounding error has reached it.
-    for candidate in ((levels + (moved + moved.sign() * 1e-4).trunc()) / LEVELS, nearest):
-        inside = ball.size(candidate.clamp(0, 1) - images) <= eps + SLACK
-        best = torch.where(inside.view(-1, 1, 1, 1), candidate.clamp(0, 1), best)
+    # A step that misses a whole level by a rounding error has reached it.
+    forgiven = ((levels + (moved + moved.sign() * 1e-4).trunc()) / LEVELS).clamp(0, 1)
+    best = torch.where(_column(_inside(forgiven, images, eps, ball)), forgiven, best)
+    if ball is BALLS["linf"]:
+        return best
+    shrunk = _shrunk(pixels, images, eps, ball)
+    nearer = _distance(shrunk, pixels) < _distance(best, pixels)
+    return torch.where(_column(nearer), shrunk, best)
+
+
+def _shrunk(pixels: Pixels, images: Pixels, eps: Floats, ball: Ball) -> Pixels:
+    """Shrink each perturbation by bisection until it is inside when it is rounded to the nearest level."""
+    low, high = torch.zeros_like(eps), torch.ones_like(eps)
+    best = images
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        candidate = _rounded(images + (pixels - images) * _column(middle))
+        inside = _inside(candidate, images, eps, ball)
+        best = torch.where(_column(inside), candidate, best)
+        low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
     return best
+
+
+def _rounded(pixels: Pixels) -> Pixels:
+    return (pixels * LEVELS).round() / LEVELS
+
+
+def _inside(pixels: Pixels, images: Pixels, eps: Floats, ball: Ball) -> Tensor:
+    return beyond(pixels, images, eps, ball) <= 0
+
+
+def _distance(first: Pixels, second: Pixels) -> Tensor:
+    return wide((first - second).flatten(1)).square().sum(1)
+
+
+def _column(values: Tensor) -> Tensor:
+    return values.view(-1, 1, 1, 1)

@@ -4,6 +4,8 @@ Sums, exponentials and the like are rounded differently from one batch size to t
 float32 once, they come out the same, and a row's course cannot depend on which rows stand beside it.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -11,3 +13,19 @@ from torch import Tensor
 def wide(tensor: Tensor) -> Tensor:
     """Give a tensor in float64, or in float32 on the one kind of device that has no float64 (MPS)."""
     return tensor.to(torch.float32 if tensor.device.type == "mps" else torch.float64)
+
+
+def by_row(compute: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """Compute each row alone, so that no operand's shape depends on how many rows there are.
+
+    Kernels of reductions and of ``interpolate`` are chosen by the whole shape. In float64 that moves a last bit that
+    the final rounding to float32 nearly always drops; here it cannot move at all.
+
+    Args:
+        compute: takes one row of every tensor, (1, ...) each, and gives (1, ...).
+        tensors: with the rows, N >= 1 of them, first.
+
+    Returns:
+        The results, joined: (N, ...).
+    """
+    return torch.cat([compute(*(tensor[row : row + 1] for tensor in tensors)) for row in range(len(tensors[0]))])

@@ -19,6 +19,8 @@ from scipy.special import ndtri
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from advcli.core.rows import Rows
 
 KEY_WORDS = 4  # 64 bits are Philox's key, 64 more the upper half of its counter: in effect a key of 128 bits
@@ -63,6 +65,22 @@ def philox(counter: np.ndarray, keys: np.ndarray) -> np.ndarray:
     return np.stack([c0, c1, c2, c3])
 
 
+class Streams:
+    """Keyed random numbers that belong to no rows.
+
+    Args:
+        keys: int64 (N, KEY_WORDS).
+    """
+
+    def __init__(self, keys: Tensor) -> None:
+        self.key = keys
+        self.drawn = torch.zeros(len(keys), dtype=torch.int64, device=keys.device)
+
+    def moved_on(self, blocks: int) -> None:
+        """Move all streams on by a number of blocks of four numbers."""
+        self.drawn = self.drawn + blocks
+
+
 class RowNoise:
     """Draws for some rows, each from its own stream; every draw moves the streams on.
 
@@ -72,8 +90,21 @@ class RowNoise:
         rows: whose ``key`` says which streams, and whose ``drawn`` says how far they are.
     """
 
-    def __init__(self, rows: "Rows") -> None:
+    def __init__(self, rows: "Rows | Streams") -> None:
         self._rows = rows
+
+    @classmethod
+    def of(cls, seed: int, digests: "Sequence[str]", *purpose: str, device: torch.device | str = "cpu") -> "RowNoise":
+        """Give the streams of some images without rows.
+
+        Args:
+            seed: of the run.
+            digests: SHA-256 of each image's bytes, N of them.
+            purpose: what the numbers are for; other purposes give independent numbers.
+            device: where the draws are put.
+        """
+        keys = torch.tensor([key(seed, digest, *purpose) for digest in digests], device=device)
+        return cls(Streams(keys))
 
     def uniform(self, *shape: int) -> Tensor:
         """Draw from [0, 1), in steps of 2^-24: float32 (N, *shape)."""
@@ -109,7 +140,7 @@ class RowNoise:
         place: np.ndarray = drawn[:, None] + np.arange(blocks, dtype=np.uint64)  # (N, blocks)
         upper = np.broadcast_to(keys[2:], (2, *place.shape))
         bits = philox(np.stack([place & _LOW, place >> _HALF, *upper]), keys[:2])  # (4, N, blocks)
-        self._rows.drawn = self._rows.drawn + blocks
+        self._rows.moved_on(blocks)
         return bits.transpose(1, 2, 0).reshape(len(drawn), 4 * blocks)[:, :count].reshape(len(drawn), *shape)
 
     def _tensor(self, values: np.ndarray) -> Tensor:

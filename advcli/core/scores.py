@@ -1,14 +1,48 @@
 """The scores that an attribution explains: what of the output is differentiated, row by row."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from advcli.core.precision import wide
 from advcli.core.shapes import Floats, Integers, Logits
 
 Score = Literal["logit", "prob", "logprob", "loss"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is explained of each row: the score of one class, fixed once from the unperturbed picture.
+
+    Args:
+        classes: (N,) class of each row.
+        score: which number of that class; see ``score_value``.
+    """
+
+    classes: Integers
+    score: Score = "logit"
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __getitem__(self, rows: Tensor | slice) -> "Target":
+        """Give the target of the rows that places (M,) or a slice choose; a row may be chosen several times."""
+        return Target(self.classes[rows], self.score)
+
+    def same_as(self, other: "Target") -> bool:
+        """Say whether two targets explain the same of every row."""
+        return self.score == other.score and torch.equal(self.classes, other.classes)
+
+    def value(self, logits: Logits) -> Floats:
+        """Score of each row, (N,) float64."""
+        return score_value(logits, self.classes, self.score)
+
+    def cotangent(self, logits: Logits) -> Logits:
+        """Derivative of each row's score in its logits, (N, K) float64."""
+        return score_cotangent(logits, self.classes, self.score)
 
 
 def score_value(logits: Logits, target: Integers, score: Score) -> Floats:
@@ -27,8 +61,23 @@ def score_value(logits: Logits, target: Integers, score: Score) -> Floats:
 
 
 def score_cotangent(logits: Logits, target: Integers, score: Score) -> Logits:
-    """Derivative (N, K) of each row's score in its logits."""
-    with torch.enable_grad():
-        leaf = wide(logits.detach()).requires_grad_()
-        (cotangent,) = torch.autograd.grad(score_value(leaf, target, score).sum(), leaf)
-    return cotangent.to(logits.dtype)
+    """Derivative of each row's score in its logits, (N, K) float64.
+
+    The derivative of log p in its own logit is 1 - p. Computed as the sum of the other probabilities it stays above
+    zero where p rounds to 1, so that a probability of 1 - 1e-30 still has a derivative.
+
+    Args:
+        logits: (N, K).
+        target: (N,) classes.
+        score: see ``score_value``.
+    """
+    place = target[:, None]
+    exact = wide(logits.detach())
+    if score == "logit":
+        return torch.zeros_like(exact).scatter(1, place, 1.0)
+    probability = F.softmax(exact, 1)
+    others = probability.scatter(1, place, 0.0)
+    of_logprob = (-others).scatter(1, place, others.sum(1, keepdim=True))
+    if score == "prob":
+        return probability.gather(1, place) * of_logprob
+    return -of_logprob if score == "loss" else of_logprob

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from advcli.core.precision import wide
-from advcli.core.randomness import key
-from advcli.core.rows import RowNoise, Rows
+from advcli.core.randomness import RowNoise
 from advcli.core.shapes import Integers, Logits
 
 TargetRule = Literal["none", "second", "least", "random"]
@@ -45,9 +44,7 @@ def choose_targets(
     elif rule == "least":
         place = candidates - 1
     else:
-        keys = torch.tensor([key(seed, digest, "target") for digest in sha256], device=label.device)
-        streams = Rows(index=label, key=keys, drawn=torch.zeros_like(label))
-        place = RowNoise(streams).integers(candidates)
+        place = RowNoise.of(seed, sha256, "target", device=label.device).integers(candidates)
     return rank.gather(1, place[:, None])[:, 0]
 
 

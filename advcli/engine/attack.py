@@ -1,169 +1,122 @@
 """Attack: change images as little as allowed until the classifier misreads them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import ClassVar
 
-import torch
+import pandas as pd
 
-from advcli.core.attack import Attack, Traits, traits
-from advcli.core.goals import Goal
-from advcli.core.norms import BALLS
-from advcli.core.randomness import key
-from advcli.core.results import AttackRecord, Record, Report
-from advcli.core.shapes import Integers
-from advcli.core.targets import choose_targets
-from advcli.engine.clean import Clean, look_at, probability, to_bytes
-from advcli.engine.drive import drive, new_rows
-from advcli.engine.outcome import AS_SAVED, Outcome, certain
-from advcli.engine.pictures import attack_pictures
-from advcli.engine.run import Command, run
-from advcli.engine.setup import ClassifierRequest, Setup, classifier_for
-from advcli.engine.stream import Drawing, Image, Product
-from advcli.engine.summaries import summarize_attacks
-from advcli.engine.threat import Threat, target_rule
-from advcli.images.sources import Source
-from advcli.models.card import Card
-from advcli.registry import Method
+from advcli.core.records import AttackRecord, Record
+from advcli.core.report import Report
+from advcli.engine._attacking import AXES, Attacked, AttackGrid, attack_cases, nothing_to_do
+from advcli.figures.attack_pictures import attack_pictures
+from advcli.figures.run_charts import attack_charts
+from advcli.images.writing import to_bytes
+from advcli.reports.attack_figures import COLUMNS, FIGURES, summarize_attacks
+from advcli.runs.classifiers import classifier_for, first_name, requests_for
+from advcli.runs.command import Drawing, Known, Prepared, Product, RunConfig, Summary
+from advcli.runs.describe import model_report
+from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, items_of, read_ahead
+from advcli.runs.life import run
+from advcli.runs.preflight import inspect
+from advcli.search.config import AttackConfig
+from advcli.search.flow import Job
 
 
-def attack(setup: Setup, threat: Threat) -> Report:
-    """Attack every image with every method.
+def attack(config: RunConfig, images: ImageConfig, what: AttackConfig) -> Report:
+    """Attack every image under every case.
+
+    Args:
+        config: of the run.
+        images: and models.
+        what: is attempted.
 
     Returns:
-        The report of the run in ``setup.out``; records are ``AttackRecord``, one per image and method.
+        The report of the run in ``config.out``; records are ``AttackRecord``, one per image and case.
 
     Raises:
-        AdvcliError: see ``run``.
+        AdvcliError: see ``runs.life.run``.
     """
-    return run(setup, attack_command(setup, threat))
-
-
-def attack_command(setup: Setup, threat: Threat) -> Command:
-    """Describe an attack run."""
-
-    def work(request: ClassifierRequest, card: Card, in_flight: int) -> AttackWork:
-        target_rule(threat.target, card)
-        return AttackWork(request, threat, setup.seed, in_flight, setup.panels)
-
-    return Command("attack", threat.settings, work, AttackRecord, summarize_attacks)
+    return run(config, AttackCommand(images, what))
 
 
 @dataclass(frozen=True)
-class Attacked:
-    """What one method did to a batch.
+class AttackCommand:
+    """Describes an attack run; see ``Command``.
 
     Args:
-        method: which.
-        traits: of its attack.
-        target: (N,) classes to reach, -1 for none.
-        outcome: one entry per image; where the clean image already is at the goal, the image itself.
+        images: and models.
+        config: what is attempted.
     """
 
-    method: Method
-    traits: Traits
-    target: Integers
-    outcome: Outcome
+    images: ImageConfig
+    config: AttackConfig
+
+    name: ClassVar[str] = "attack"
+    record: ClassVar[type[Record]] = AttackRecord
+    noun: ClassVar[tuple[str, str]] = ("image", "images")
+    figures: ClassVar[tuple[str, ...]] = FIGURES
+
+    def prepare(self, config: RunConfig, before: Report | None) -> Prepared:
+        """Load the models and lay out the grid."""
+        requests = requests_for(self.images.models, self.images.sources, config, before)
+        classifiers = [classifier_for(request) for request in requests]
+        cases, skipped = attack_cases(self.config, classifiers, first_name(classifiers, before))
+        grid = AttackGrid(classifiers, cases, self.config, config)
+        items = items_of(self.images.sources)
+        panels = self.images.draws_panels(len(items) * len(cases))
+
+        def work(todo: Todo, known: Known) -> Iterator[Product]:
+            read = read_ahead(todo, Reader.of(classifiers, self.images.labels), grid.batch_size)
+            jobs = chain.from_iterable(self._jobs(grid, group, known, panels=panels) for group in grid.groups(read))
+            yield from chain.from_iterable(grid.flow(jobs))
+
+        return Prepared(
+            items=items,
+            cases=cases,
+            work=work,
+            summarize=partial(summarize, min_eps=self.config.min_eps is not None),
+            columns=COLUMNS,
+            axes=AXES,
+            settings={**self.config.settings, **self.images.settings},
+            models=[model_report(classifier) for classifier in classifiers],
+            skipped=skipped,
+            preflight=[text for classifier in classifiers for text in inspect(classifier)],
+            environment={"batch_size": grid.batch_size},
+            block=classifiers[0].block,
+        )
+
+    def _jobs(
+        self, grid: AttackGrid, group: Sequence[Image] | Unusable, known: Known, *, panels: bool
+    ) -> Iterator[Job[list[Product]]]:
+        if isinstance(group, Unusable):
+            yield nothing_to_do([group.product()])
+            return
+        for clean, cases in grid.cleaned(group):
+            yield grid.job(clean, cases, known, partial(attack_product, panel=panels))
 
 
-@dataclass(frozen=True)
-class AttackWork:
-    """Attacks batches of images; see ``Work``.
-
-    Args:
-        request: of the classifier.
-        threat: what is attempted.
-        seed: of the run.
-        in_flight: rows under attack at a time.
-        panels: draw a panel for every image.
-    """
-
-    request: ClassifierRequest
-    threat: Threat
-    seed: int
-    in_flight: int
-    panels: bool = True
-
-    @property
-    def per_image(self) -> int:
-        """One record per method."""
-        return len(self.threat.methods)
-
-    def __call__(self, images: Sequence[Image]) -> list[Product]:
-        """Attack a batch."""
-        clean = look_at(classifier_for(self.request), images)
-        done = [self.attacked(clean, method) for method in self.threat.methods]
-        return [self._product(clean, place, one) for place in range(len(images)) for one in done]
-
-    def refuse(self, source: Source, reason: str, sha256: str | None) -> Record:
-        """Make the record of an image that cannot be used."""
-        return AttackRecord(path=source.path, source=source.shown, sha256=sha256, status="error", error=reason)
-
-    def attacked(self, clean: Clean, method: Method) -> Attacked:
-        """Run one method on a batch that has been looked at."""
-        classifier = classifier_for(self.request)
-        attack: Attack = method.build()
-        digests = [image.sha256 for image in clean.images]
-        rule = target_rule(self.threat.target, classifier.card)
-        target = choose_targets(rule, clean.logits, clean.label, self.seed, digests)
-        keys = torch.tensor([key(self.seed, digest, method.name) for digest in digests], device=classifier.device)
-        rows = new_rows(clean.pixels, clean.label, target, keys, self.threat.eps or 0.0)
-        open_rows = ~Goal(clean.label, target).reached(clean.logits) & (target != clean.label)
-        outcome = Outcome.unmoved(rows, clean.logits)
-        if open_rows.any():
-            todo = rows[open_rows]
-            todo.index = torch.arange(len(todo), device=classifier.device)
-            found = drive(attack, classifier, todo, in_flight=self.in_flight, early_exit=self.threat.early_exit)
-            outcome.put(open_rows, found)
-        return Attacked(method, traits(attack), target, outcome)
-
-    def _product(self, clean: Clean, place: int, one: Attacked) -> Product:
-        if one.target[place] == clean.label[place]:
-            return self.own_label(clean.images[place], self.refuse)
-        record = AttackRecord(**clean.record(place), **attack_facts(clean, place, one, self.threat))
-        before, after = to_bytes(clean.pixels[place]), to_bytes(one.outcome.saved[place])
-        return Product(record, self.named(attack_pictures(before, after, record, panel=self.panels), one.method))
-
-    def own_label(self, image: Image, refuse: Callable[[Source, str, str | None], Record]) -> Product:
-        """Make the product of an image that is asked to become what it is."""
-        reason = f"the target {self.threat.target!r} is this image's own label"
-        return Product(refuse(image.source, reason, image.sha256))
-
-    def named(self, pictures: Mapping[str, Drawing], method: Method) -> Mapping[str, Drawing]:
-        """Put the method in front of the pictures' names where there are several methods."""
-        if self.per_image == 1:
-            return pictures
-        return {name if name == "original.png" else f"{method.label}.{name}": draw for name, draw in pictures.items()}
+def attack_product(one: Attacked, *, panel: bool) -> Product:
+    """Turn what an attack came to into a record with its pictures."""
+    image = one.clean.image
+    if one.record.status != "ok":
+        return Product(image.item, one.record, stat=image.stat)
+    drawings = attack_pictures(to_bytes(one.clean.pixels), to_bytes(one.saved), one.record, panel=panel)
+    return Product(image.item, one.record, endings(one.clean, one.case.id, drawings), image.stat)
 
 
-def attack_facts(clean: Clean, place: int, one: Attacked, threat: Threat) -> dict[str, object]:
-    """Give what an attack's record says beyond ``Clean.record``, for the image at ``place``."""
-    outcome, here = one.outcome, slice(place, place + 1)
-    label, untargeted = clean.label[here], torch.full_like(clean.label[here], -1)
-    target = int(one.target[place])
-    saved = outcome.saved_logits[place]
-    prediction = int(saved.argmax())
-    delta = outcome.saved[here] - clean.pixels[here]
-    fooled = bool(Goal(label, untargeted).reached(outcome.logits[here]))
-    as_saved = bool(certain(Goal(label, untargeted), saved[None]))
-    flags = []
-    if outcome.passes[place] == 0:
-        flags.append("already-there" if target >= 0 else "already-wrong")
-    if fooled and not as_saved:
-        flags.append("lost-in-rounding")
-    return {
-        "method": one.method.label,
-        "settings": dict(one.method.settings),
-        "norm": one.traits.norm if one.traits.scale == "ball" else None,
-        "eps": None if one.traits.scale == "none" else threat.eps,
-        "target": clean.classes[target] if target >= 0 else None,
-        "adversarial_prediction": clean.classes[prediction],
-        "adversarial_probability": probability(saved, prediction),
-        "fooled": fooled,
-        "fooled_as_saved": as_saved,
-        "hit_target": bool(outcome.rank[place] == AS_SAVED) if target >= 0 else None,
-        "passes": int(outcome.passes[place]),
-        "pulls": int(outcome.pulls[place]),
-        "linf": float(BALLS["linf"].size(delta)),
-        "l2": float(BALLS["l2"].size(delta)),
-        "flags": tuple(flags),
-    }
+def endings(clean: Clean, case: str, drawings: Mapping[str, Drawing]) -> dict[str, tuple[str, Drawing]]:
+    """Name the pictures of a case; what the model saw is drawn only where the file itself is not that picture."""
+    named = {kind: (f"{case}.{kind}.png", draw) for kind, draw in drawings.items() if kind != "original"}
+    if not clean.image.is_input_of(clean.classifier.card):
+        named["original"] = (clean.original_ending, drawings["original"])
+    return named
+
+
+def summarize(frame: pd.DataFrame, cases: Mapping[str, Mapping[str, object]], *, min_eps: bool = False) -> Summary:
+    """Summarize attack records: the worst case, each case, each label."""
+    figures = summarize_attacks(frame, cases, min_eps=min_eps)
+    charts = attack_charts(figures.tables["cases"], figures.tables["labels"], figures.series)
+    return Summary(figures.values, figures.tables, charts)

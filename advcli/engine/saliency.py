@@ -3,45 +3,55 @@
 Source: Simonyan et al. 2014, https://arxiv.org/abs/1312.6034, section 3.
 """
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from advcli.core.results import Report
+from advcli.core.report import Report
 from advcli.core.scores import Score
-from advcli.engine.attributing import Question
-from advcli.engine.explain import explain_command
-from advcli.engine.run import Command, run
-from advcli.engine.setup import Setup
+from advcli.engine.explain import ExplainCommand, ExplainConfig
 from advcli.registry import Method
+from advcli.runs.command import RunConfig
+from advcli.runs.images import ImageConfig
+from advcli.runs.life import run
 
 
-def saliency(setup: Setup, question: Question, *, arrays: bool = False) -> Report:
+def saliency(config: RunConfig, images: ImageConfig, what: ExplainConfig) -> Report:
     """Draw each image beside the size of its gradient.
 
     Args:
-        setup: images, classifier and folder.
-        question: see ``saliency_question``.
-        arrays: keep the float32 maps too, as ``.npy``.
+        config: of the run.
+        images: and models.
+        what: see ``saliency_config``.
 
     Returns:
-        The report of the run in ``setup.out``; records are ``MapRecord``, one per image.
+        The report of the run in ``config.out``; records are ``MapRecord``, one per image and case.
 
     Raises:
-        AdvcliError: see ``run``.
+        AdvcliError: see ``runs.life.run``.
     """
-    return run(setup, saliency_command(setup, question, arrays=arrays))
+    return run(config, SaliencyCommand(images, what))
 
 
-def saliency_question(score: Score, reduce: Literal["max", "sum", "l2"], explained: str) -> Question:
+def saliency_config(
+    scores: tuple[Score, ...] = ("logit",),
+    reduce: Literal["max", "sum", "l2"] = "max",
+    classes: tuple[str, ...] = ("predicted",),
+    *,
+    arrays: bool = False,
+) -> ExplainConfig:
     """Ask for the gradient of a score.
 
     Args:
-        score: what is differentiated.
+        scores: what is differentiated.
         reduce: how three channels become one map: largest absolute value, signed sum, or Euclidean length.
-        explained: the class: ``predicted``, ``label``, or a class by name or index.
+        classes: whose score: ``predicted``, ``label``, ``second``, or a class by name or index.
+        arrays: keep the float32 maps too, as ``.npy``.
     """
-    return Question((Method("attribution", "gradient", "saliency", {"reduce": reduce}),), score, None, explained)
+    return ExplainConfig((Method("attribution", "gradient", {"reduce": reduce}),), scores, classes, None, arrays)
 
 
-def saliency_command(setup: Setup, question: Question, *, arrays: bool = False) -> Command:
-    """Describe a saliency run."""
-    return explain_command(setup, question, arrays=arrays, name="saliency")
+@dataclass(frozen=True)
+class SaliencyCommand(ExplainCommand):
+    """Describes a saliency run; see ``Command``."""
+
+    name: ClassVar[str] = "saliency"

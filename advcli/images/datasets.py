@@ -1,83 +1,137 @@
-"""A folder of class folders, held in memory as eight-bit pixels: what ``train`` learns from."""
+"""Folders of class folders, held in memory as eight-bit pixels: what ``train`` learns from."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from advcli.errors import NoInputError, UsageError
-from advcli.images.reading import SUFFIXES, decode, read_bytes
+from advcli.errors import ImageError, NoInputError, UsageError
+from advcli.images.reading import SUFFIXES, decode, fit, read_bytes
+from advcli.images.sources import printable
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Pictures and what they show.
+class Dataset:
+    """Images, their classes, and what could not be used.
 
     Args:
         images: uint8 (N, H, W, 3).
-        labels: int64 (N,), places in ``classes``.
-        classes: names of the class folders, sorted.
+        labels: int64 (N,), indices into ``classes``.
+        classes: names, sorted where no others were asked for.
+        unusable: path and reason of each picture that could not be read.
+        empty: class folders without a usable picture.
     """
 
     images: np.ndarray
     labels: np.ndarray
     classes: tuple[str, ...]
+    unusable: tuple[tuple[str, str], ...] = ()
+    empty: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def sha256(self) -> str:
+        """Digest of classes, labels and pixels, in their order."""
+        digest = hashlib.sha256("\n".join(self.classes).encode("utf-8", "surrogateescape"))
+        digest.update(np.ascontiguousarray(self.labels))
+        digest.update(np.ascontiguousarray(self.images))
+        return digest.hexdigest()
 
-def load_labelled(folders: Sequence[Path], size: int, classes: Sequence[str] | None = None) -> Labelled:
-    """Read every picture below FOLDER/CLASS/, all folders together.
+
+def load_labelled(folders: Sequence[Path], size: int, classes: Sequence[str] | None = None) -> Dataset:
+    """Read every picture in FOLDER/CLASS/, all folders together.
+
+    A picture that cannot be read is left out and named in ``unusable``. A class folder without a usable picture is
+    no class, and is named in ``empty``.
 
     Args:
-        folders: image folders; one that is named twice counts twice.
-        size: side of the square that pictures are resized to, in pixels.
-        classes: the class names to expect; by default those of the first folder.
+        folders: with one folder per class each; one that is named twice counts twice.
+        size: side of the square input in pixels; other pictures are resized and cropped as for a classifier.
+        classes: names to expect, which are kept also where they have no picture; by default those that are found.
 
     Raises:
-        NoInputError: a folder is missing or holds no class folders with pictures.
-        UsageError: a folder has a class that the others lack.
-        ImageError: a picture cannot be read.
+        NoInputError: a folder is missing or has no class folders with pictures.
+        UsageError: a folder has a class that ``classes``, or the first folder, does not have; no picture is usable.
     """
-    names = tuple(classes) if classes is not None else tuple(_class_folders(folders[0]))
-    paths: list[Path] = []
-    labels: list[int] = []
-    for folder in folders:
-        for name, inside in _class_folders(folder).items():
-            if name not in names:
-                raise UsageError(
-                    f"{folder} has a class {name!r} that is not one of {', '.join(names)}",
-                    "give folders of one set of classes",
-                )
-            paths += inside
-            labels += [names.index(name)] * len(inside)
+    found = [_class_folders(folder) for folder in folders]
+    names = tuple(classes) if classes is not None else tuple(sorted(found[0]))
+    _refuse_other_classes(folders, found, names)
+    listed = [(path, name) for inside in found for name, paths in inside.items() for path in paths]
+    if not listed:
+        raise NoInputError(
+            f"{folders[0]} has no class folders with pictures", "give --data a folder like FOLDER/cat/0001.png"
+        )
     with ThreadPoolExecutor() as pool:
-        images = list(pool.map(lambda path: _pixels(path, size), paths, chunksize=64))
-    return Labelled(np.stack(images), np.asarray(labels, dtype=np.int64), names)
+        read = list(pool.map(lambda one: _pixels(one[0], size), listed, chunksize=64))
+    unusable = [(str(path), why) for (path, _), why in zip(listed, read, strict=True) if isinstance(why, str)]
+    images = [(name, one) for (_, name), one in zip(listed, read, strict=True) if not isinstance(one, str)]
+    if not images:
+        path, why = unusable[0]
+        raise UsageError(f"none of the {len(listed)} pictures can be used; {printable(path)}: {why}", "look at --data")
+    present = {name for name, _ in images}
+    kept = names if classes is not None else tuple(name for name in names if name in present)
+    places = {name: place for place, name in enumerate(kept)}
+    labels = np.array([places[name] for name, _ in images], dtype=np.int64)
+    empty = tuple(sorted({name for inside in found for name in inside} - present))
+    return Dataset(np.stack([one for _, one in images]), labels, kept, tuple(unusable), empty)
+
+
+def split_folders(folder: Path) -> tuple[Path, Path | None]:
+    """Find the folder to learn from and the folder to measure on.
+
+    Returns:
+        ``folder/train`` and ``folder/test`` (none where it is missing), or the folder itself and none. A ``train``
+        without folders inside is a class of trains.
+    """
+    train, test = folder / "train", folder / "test"
+    if not _has_folders(train):
+        return folder, None
+    return train, test if _has_folders(test) else None
 
 
 def _class_folders(folder: Path) -> dict[str, list[Path]]:
+    """List the pictures of each class folder; hidden files and folders are left out."""
     if not folder.is_dir():
-        raise NoInputError(f"{folder} is not a folder", "give --data a folder with one folder per class")
-    found = {
-        child.name: sorted(path for path in child.iterdir() if path.suffix.lower() in SUFFIXES)
-        for child in sorted(folder.iterdir())
-        if child.is_dir()
-    }
-    found = {name: paths for name, paths in found.items() if paths}
-    if not found:
         raise NoInputError(
-            f"{folder} holds no class folders with pictures", "give --data a folder like FOLDER/cat/0001.png"
+            f"{printable(str(folder))} is not a folder", "give --data a folder with one folder per class"
         )
-    return found
+    return {child.name: sorted(_pictures(child)) for child in sorted(folder.iterdir()) if _is_visible_folder(child)}
 
 
-def _pixels(path: Path, size: int) -> np.ndarray:
-    picture = decode(read_bytes(path), str(path))
-    if picture.size != (size, size):
-        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(picture)
+def _pictures(folder: Path) -> Iterable[Path]:
+    return (
+        path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )  # fmt: skip
+
+
+def _has_folders(folder: Path) -> bool:
+    return folder.is_dir() and any(_is_visible_folder(child) for child in folder.iterdir())
+
+
+def _is_visible_folder(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".")
+
+
+def _refuse_other_classes(
+    folders: Sequence[Path], found: Sequence[dict[str, list[Path]]], names: Sequence[str]
+) -> None:
+    for folder, inside in zip(folders, found, strict=True):
+        other = sorted(name for name, paths in inside.items() if paths and name not in names)
+        if other:
+            raise UsageError(
+                f"{printable(str(folder))} has a class {other[0]!r} that is not one of {', '.join(names)}",
+                "give folders with the same classes",
+            )
+
+
+def _pixels(path: Path, size: int) -> np.ndarray | str:
+    """Read one picture as uint8 (H, W, 3), or say why that cannot be done."""
+    try:
+        return fit(decode(read_bytes(path), str(path)), (size, size), size, "bilinear").transpose(1, 2, 0)
+    except ImageError as error:
+        return error.message

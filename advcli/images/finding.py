@@ -1,5 +1,7 @@
 """What the user named, to a list of pictures: files, folders, globs, stdin, or the built-in samples."""
 
+import hashlib
+import os
 import stat
 import sys
 from collections import Counter
@@ -40,7 +42,8 @@ def find(arguments: Sequence[str], *, stdin: BinaryIO | None = None, null_separa
     The identity of a picture is its path relative to the folder, or to the part of the glob before the first
     wildcard; of a file, its name; of a record, the identity it had. Where two files would get the same one, both get
     as many parent folders in front as make them different. A file that is named twice is listed once, under the
-    longer of its names. So identities depend on what is named, never on the order.
+    longer of its names. Where names differ only in bytes that are no UTF-8 and read alike, each gets a digest behind
+    it. So identities depend on what is named, never on the order.
 
     Args:
         arguments: as typed.
@@ -52,7 +55,7 @@ def find(arguments: Sequence[str], *, stdin: BinaryIO | None = None, null_separa
 
     Raises:
         NoInputError: nothing that exists was named.
-        UsageError: an empty argument, or input on stdin that is neither paths nor records.
+        UsageError: an empty argument, input on stdin that is neither paths nor records, or a deleted working directory.
     """
     if not arguments:
         return samples()
@@ -69,16 +72,26 @@ def find(arguments: Sequence[str], *, stdin: BinaryIO | None = None, null_separa
         more = f"; {len(blanks) - 1} more gave no picture either" if len(blanks) > 1 else ""
         raise NoInputError(blanks[0] + more, _HINT)
     unique = _once(listed)
+    here = _here()
     return [
-        Source(path, Path(item.place.location), item.label)
+        Source(path, here / item.place.location, item.label, str(Path(item.place.location)))
         for path, item in zip(_identities(unique), unique, strict=True)
     ]
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the working directory does not exist any more", "change to a folder that does") from None
 
 
 def _named(argument: str) -> tuple[list[_Listed], str]:
     """List what an argument stands for, and what to say where that is nothing."""
     if not argument:
         raise UsageError("one of the inputs is empty", "is a shell variable unset?")
+    if argument.startswith("~") and _kind(Path(argument)) == "missing":
+        argument = os.path.expanduser(argument)  # noqa: PTH111 - Path's own raises on a ~name that is no user
     if has_magic(argument) and _kind(Path(argument)) == "missing":
         return _sorted(expand(argument)), f"no picture matches {printable(argument)}"
     return _exactly(Handed(argument))
@@ -135,18 +148,14 @@ def _once(listed: Iterable[_Listed]) -> list[_Listed]:
 
 
 def _identities(listed: Sequence[_Listed]) -> list[str]:
-    """Name each file apart from all others.
-
-    Raises:
-        UsageError: two names differ in bytes that are not UTF-8, and read alike.
-    """
+    """Name each file apart from all others."""
     paths = [_utf8(item.place.relative) for item in listed]
     above: Counter[int] = Counter()  # parent folders in front, by place in the list
     while clashing := _repeated(paths):
         above.update(clashing)
         longer = {number: _with_parents(listed[number].place, above[number]) for number in clashing}
         if all(paths[number] == path for number, path in longer.items()):
-            raise UsageError(f"two files read {longer[clashing[0]]}", "rename one of them")
+            longer = {number: f"{paths[number]}~{_digest(listed[number].place.real)}" for number in clashing}
         for number, path in longer.items():
             paths[number] = path
     return paths
@@ -160,6 +169,10 @@ def _repeated(paths: Sequence[str]) -> list[int]:
 def _with_parents(place: Place, above: int) -> str:
     parts = place.real.split("/")[1:]
     return _utf8("/".join(parts[-(place.relative.count("/") + 1 + above) :]))
+
+
+def _digest(path: str) -> str:
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
 
 
 def _utf8(path: str) -> str:

@@ -3,7 +3,7 @@
 import csv
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Literal, cast, get_args
@@ -26,10 +26,12 @@ class Labels:
             the prediction; ``folder`` insists on the folder; ``file`` on a row of ``table``; ``predicted`` takes
             the model's word.
         table: path of a picture to the word for its class; only for ``file``.
+        numbers: for ``auto``, whether folders whose names are numbers are classes; see ``for_folders``.
     """
 
     how: Way
     table: dict[str, str] | None = None
+    numbers: bool = True
 
     @cached_property
     def _rows(self) -> dict[str, list[str]]:
@@ -65,6 +67,8 @@ def parse_labels(option: str) -> Labels:
     Raises:
         UsageError: it is none of these, or the file has no such columns or contradicts itself.
     """
+    if not option.strip():
+        raise UsageError("--labels '' is empty", "give auto, folder, predicted or a CSV file")
     if option != "file" and option in get_args(Way):
         return Labels(cast(Way, option))
     try:
@@ -76,6 +80,13 @@ def parse_labels(option: str) -> Labels:
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"--labels {printable(option)} is not CSV in UTF-8: {error}", "export it again") from error
+
+
+def for_folders(labels: Labels, sources: Iterable[Source]) -> Labels:
+    """Let numbers be classes only where every folder of a run is called by a number: ``100`` beside ``cat`` is none."""
+    if labels.how != "auto":
+        return labels
+    return replace(labels, numbers=all(_folder(source).isdecimal() for source in sources))
 
 
 def label_for(labels: Labels, source: Source, match: Callable[[str], int | None]) -> tuple[int | None, LabelSource]:
@@ -96,17 +107,22 @@ def label_for(labels: Labels, source: Source, match: Callable[[str], int | None]
     if labels.how == "file":
         word = labels.row(source.path)
         return _insist(match(word), f"{printable(source.path)}: {printable(word)!r} is no class of the model"), "file"
-    # The folder on the disk, as the user names it: a linked class folder bears the class's name, its target may not.
-    folder = Path(os.path.abspath(source.location)).parent.name  # noqa: PTH100 - Path.absolute leaves .. in
+    folder = _folder(source)
     if labels.how == "folder":
         index = match(folder)
         return _insist(index, f"{printable(source.path)}: its folder {printable(folder)!r} is no class"), "folder"
     if labels.how == "auto":
         if source.label is not None and (index := match(source.label)) is not None:
             return index, "record"
-        if (index := match(folder)) is not None:
+        counts = labels.numbers or not folder.isdecimal()
+        if counts and (index := match(folder)) is not None:
             return index, "folder"
     return None, "predicted"
+
+
+def _folder(source: Source) -> str:
+    """Name the folder as the user does: a linked class folder bears the class's name, its target may not."""
+    return Path(os.path.abspath(source.location)).parent.name  # noqa: PTH100 - Path.absolute leaves .. in
 
 
 def _insist(index: int | None, message: str) -> int:

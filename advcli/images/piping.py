@@ -15,7 +15,8 @@ class Handed(NamedTuple):
 
     Args:
         name: the path to open.
-        path: identity that it had in the command before, where it came as a record.
+        path: identity that it had in the command before, where it came as a record; for an adversarial picture with
+            the case behind it (``cat/0000.png.pgd-8_255``), so that an image under two cases is two pictures.
         label: its class, where the command before was told it.
     """
 
@@ -28,7 +29,8 @@ def read_handed(stream: BinaryIO, *, null_separated: bool) -> list[Handed]:
     """Read a list of paths, or records where the first byte is ``{``.
 
     A record stands for its adversarial picture where it has one (``files.adversarial``), else for its ``source``. It
-    keeps its identity, and its label unless that was only predicted. Records of failures are passed over.
+    keeps its identity, and its label unless that was only predicted. Records of failures and of cases that do not
+    apply are passed over.
 
     Args:
         stream: read to its end.
@@ -66,23 +68,26 @@ def _records(data: bytes) -> list[Handed]:
             raise UsageError(
                 f"line {number} on stdin is JSON, but no record", "pipe what a command prints with --jsonl"
             )
-        if record.get("status") != "error":
+        if record.get("status") not in ("error", "not-applicable"):
             handed.append(_picture(record, number))
     return handed
 
 
 def _picture(record: dict[str, object], number: int) -> Handed:
     files = record.get("files")
-    name = (files.get("adversarial") if isinstance(files, dict) else None) or record.get("source")
+    adversarial = files.get("adversarial") if isinstance(files, dict) else None
+    name = adversarial or record.get("source")
     if not isinstance(name, str) or not _openable(name):
         raise UsageError(
             f"the record on line {number} of stdin names no picture",
             "it needs a `source`, or an `adversarial` in `files`",
         )
-    path, label = record.get("path"), record.get("label")
+    path, case, label = record.get("item", record.get("path")), record.get("case"), record.get("label")
+    if adversarial and isinstance(path, str) and isinstance(case, str) and case:
+        path = f"{path}.{case}"
     return Handed(
         name,
-        path if isinstance(path, str) and is_identity(path) else None,
+        path if isinstance(path, str) and is_identity(path) and _openable(path) else None,
         label if isinstance(label, str) and record.get("label_source") != "predicted" else None,
     )
 

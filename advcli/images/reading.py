@@ -2,6 +2,10 @@
 
 import contextlib
 import io
+import os
+import select
+import stat
+import time
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +30,9 @@ _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
+LARGEST_FILE = 2**31  # bytes; a picture that is read whole, and no more pixels than Pillow allows, is never longer
+_PATIENCE = 5.0  # seconds without a byte from a pipe, after which it is given up
+_CHUNK = 1 << 20
 _PHOTOMETRIC = 262  # TIFF tag; 0 means that the value zero is white
 Image.init()  # Pillow registers its formats on first use, which two threads at once do not survive
 
@@ -34,16 +41,39 @@ def read_bytes(path: Path) -> bytes:
     """Read a file whole.
 
     Raises:
-        ImageError: the file cannot be read, or is empty.
+        ImageError: the file cannot be read, is empty, or is longer than ``LARGEST_FILE``; a pipe gives nothing for
+            some seconds.
     """
     name = printable(str(path))
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"cannot read {name}: {error.strerror or error}") from error
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe must not block the run for ever
+        with os.fdopen(handle, "rb", buffering=0) as file:
+            found = os.fstat(handle)
+            if found.st_size > LARGEST_FILE:
+                raise ImageError(f"{name} is too large for a picture ({found.st_size} bytes)")
+            data = file.readall() if stat.S_ISREG(found.st_mode) else _read_pipe(handle, name)
+    except (OSError, ValueError) as error:
+        raise ImageError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
     if not data:
         raise ImageError(f"{name} is empty (0 bytes)")
     return data
+
+
+def _read_pipe(handle: int, name: str) -> bytes:
+    """Read a pipe or device to its end, which a writer that hangs must not delay for ever."""
+    data = bytearray()
+    last = time.monotonic()
+    while len(data) <= LARGEST_FILE:
+        ready, _, _ = select.select([handle], [], [], 0.2)
+        if ready:
+            part = os.read(handle, _CHUNK)
+            if not part:
+                return bytes(data)
+            data += part
+            last = time.monotonic()
+        elif time.monotonic() - last > _PATIENCE:
+            raise ImageError(f"{name} is a pipe that gave nothing for {_PATIENCE:g} s")
+    raise ImageError(f"{name} is too large for a picture (more than {LARGEST_FILE} bytes)")
 
 
 def decode(data: bytes, name: str) -> Image.Image:

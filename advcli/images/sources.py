@@ -11,18 +11,20 @@ class Source:
     Args:
         path: identity: relative to the root it was found under, with forward slashes, unique in the run, never
             absolute, never with ``..``, always valid UTF-8.
-        location: where the bytes are, as the user named it; a relative one counts from the working directory.
+        location: where the bytes are, absolute.
         label: what came along about its class, from another command's record or with a built-in sample.
+        named: the location as the user named it; by default ``location``.
     """
 
     path: str
     location: Path
     label: str | None = None
+    named: str = ""
 
     @property
     def shown(self) -> str:
-        """Where the bytes are, for a record: bytes of a file name that are no UTF-8 are written as escapes."""
-        return str(self.location).encode("utf-8", "backslashreplace").decode()
+        """The location as named, for a record: bytes of a file name that are no UTF-8 are written as escapes."""
+        return (self.named or str(self.location)).encode("utf-8", "backslashreplace").decode()
 
 
 def is_identity(path: str) -> bool:

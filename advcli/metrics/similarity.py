@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from advcli.core.results import Similarity
 from advcli.metrics.hog import cell_size, hog
 
 SSIM_WINDOW = 7
 
 
-def similarity(before: NDArray[np.float32], after: NDArray[np.float32]) -> Similarity:
+def similarity(before: NDArray[np.float32], after: NDArray[np.float32]) -> dict[str, float | None]:
     """Compare two maps of one image.
 
     Rank correlation uses average ranks for ties. SSIM has a uniform 7 x 7 window and ``data_range=1``, on signed maps
@@ -30,8 +29,9 @@ def similarity(before: NDArray[np.float32], after: NDArray[np.float32]) -> Simil
         after: the other map, of the same shape.
 
     Returns:
-        The five figures, each in [-1, 1]. A metric is none where it is undefined: one of the maps, signed or absolute
-        as the metric sees it, is constant, or the maps are too small for a window or a block.
+        The five figures by name (``spearman``, ``spearman_abs``, ``ssim``, ``ssim_abs``, ``hog``), each in [-1, 1]. A
+        metric is none where it is undefined: one of the maps, signed or absolute as the metric sees it, is constant,
+        or the maps are too small for a window or a block.
     """
     first, second = before.astype(np.float64), after.astype(np.float64)
     first_abs, second_abs = np.abs(first), np.abs(second)
@@ -40,13 +40,13 @@ def similarity(before: NDArray[np.float32], after: NDArray[np.float32]) -> Simil
     if absolute:
         # Only a scaling: ranks do not see it, SSIM and HOG need it.
         first_abs, second_abs = first_abs / first_abs.max(), second_abs / second_abs.max()
-    return Similarity(
-        spearman=_pearson(_ranks(first), _ranks(second)) if signed else None,
-        spearman_abs=_pearson(_ranks(first_abs), _ranks(second_abs)) if absolute else None,
-        ssim=_ssim(_centered(first), _centered(second)) if signed else None,
-        ssim_abs=_ssim(first_abs, second_abs) if absolute else None,
-        hog=_hog_correlation(first_abs, second_abs) if absolute else None,
-    )
+    return {
+        "spearman": _pearson(_ranks(first), _ranks(second)) if signed else None,
+        "spearman_abs": _pearson(_ranks(first_abs), _ranks(second_abs)) if absolute else None,
+        "ssim": _ssim(_centered(first), _centered(second)) if signed else None,
+        "ssim_abs": _ssim(first_abs, second_abs) if absolute else None,
+        "hog": _hog_correlation(first_abs, second_abs) if absolute else None,
+    }
 
 
 def _varies(values: NDArray[np.float64]) -> bool:

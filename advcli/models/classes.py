@@ -2,12 +2,14 @@
 
 import difflib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from advcli.errors import UsageError
 
 SEPARATORS = str.maketrans("", "", " -_")  # what does not matter when a word is held against a name
+_NEGATIVE = re.compile(r"-\d+")
 FORMS = "give one name a line, or JSON: a list, or a dictionary of index to name"
 
 
@@ -68,6 +70,8 @@ def match(word: str, classes: Sequence[str]) -> int | None:
     """
     if word in classes:
         return classes.index(word)
+    if _NEGATIVE.fullmatch(word.strip()):  # hyphens do not matter in names, but -1 is not 1
+        return None
     alike = [index for index, name in enumerate(classes) if _bare(name) == _bare(word)]
     if alike:
         return alike[0] if len(alike) == 1 else None
@@ -109,7 +113,7 @@ def _from_json(text: str, path: Path) -> list[str]:
         if isinstance(loaded, dict):
             by_index = {int(key): value for key, value in loaded.items()}
             loaded = [by_index[index] for index in range(len(loaded))]
-    except (json.JSONDecodeError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"--classes {path} is not JSON of indices and names: {error}", FORMS) from error
     except KeyError as error:
         raise UsageError(f"--classes {path} has no name for class {error}", FORMS) from error

@@ -10,6 +10,7 @@ chooses the kernel, every block has exactly ``block`` rows.
 import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Literal
 
 import torch
@@ -19,7 +20,8 @@ from advcli.core.shapes import Logits, Pixels
 from advcli.errors import ContractError, ModelError
 from advcli.models.card import Card
 from advcli.models.folding import fold
-from advcli.models.looking import Block, Look, watching
+from advcli.models.looking import Block, Look
+from advcli.models.sweep import Make, Part, sweep
 
 Precision = Literal["fp32", "bf16", "fp16"]
 SMALLEST_STEADY = 16  # rows from which a CPU's kernels no longer change with the batch size
@@ -85,26 +87,35 @@ class Classifier:
             parts = [self._forward(filled)[:count] for filled, count in self._blocks(pixels)]
         return _finite(torch.cat(parts))
 
-    def look(self, pixels: Pixels, *, gradient: bool = True, watch: str | None = None) -> Look:
+    def look(
+        self,
+        pixels: Pixels,
+        *,
+        gradient: bool = True,
+        bounded: bool = True,
+        together: bool = False,
+    ) -> Look:
         """Run the network in the search precision.
 
         Args:
             pixels: as for ``logits``.
             gradient: keep what a gradient needs.
-            watch: name of a module whose output to keep, with the gradient in it.
+            bounded: refuse pixels outside [0, 1].
+            together: show the network all rows at once, as they are, whatever ``block`` is.
 
         Raises:
             ContractError: pixels are outside [0, 1] or of another size.
             ModelError: a logit is not finite.
         """
-        self._check(pixels)
+        self._check(pixels, bounded=bounded)
         blocks = []
-        for filled, count in self._blocks(pixels):
+        for filled, count in [(pixels.detach().clone(), len(pixels))] if together else self._blocks(pixels):
             leaf = filled.requires_grad_(gradient)
-            with torch.set_grad_enabled(gradient), watching(self.network, watch) as watched, self._search_precision():
+            with torch.set_grad_enabled(gradient), self._search_precision():
                 logits = self._forward(leaf).float()
-            blocks.append(Block(leaf, logits, watched.get("output"), count))
-        look = Look(blocks)
+            blocks.append(Block(leaf, logits, count))
+        again = None if together or not gradient else partial(self.look, bounded=bounded)
+        look = Look(blocks, again, self.block)
         _finite(look.logits)
         return look
 
@@ -112,8 +123,14 @@ class Classifier:
         """Turn pixels in [0, 1] into what the network was trained on."""
         return (pixels - self._mean) / self._std
 
+    def sweep(
+        self, pixels: Pixels, count: int, make: Make, *, bounded: bool = True, graph: bool = True
+    ) -> Iterator[Part]:
+        """Look at ``count`` versions of every image; see ``models/sweep.py``."""
+        return sweep(self, pixels, count, make, bounded=bounded, graph=graph)
+
     @property
-    def rows_at_once(self) -> int:
+    def batch_size(self) -> int:
         """Rows that the network is best shown together."""
         height, width = self.card.preprocessing.size
         return max(self.block, _CHUNK_PIXELS // (height * width)) if self.device.type == "cpu" else self.block
@@ -137,14 +154,16 @@ class Classifier:
         if exact:
             return [min(self.block, count - start) for start in range(0, count, self.block)]
         # As many parts as suit the network, but none smaller than a block where that can be.
-        parts = max(1, min(-(-count // self.rows_at_once), count // self.block))
+        parts = max(1, min(-(-count // self.batch_size), count // self.block))
         return [count // parts + (place < count % parts) for place in range(parts)]
 
-    def _check(self, pixels: Tensor) -> None:
+    def _check(self, pixels: Tensor, *, bounded: bool = True) -> None:
         expected = (3, *self.card.preprocessing.size)
         found = tuple(pixels.shape)
         if found[1:] != expected or not found[0]:
             raise ContractError(f"the classifier takes pixels (N, {', '.join(map(str, expected))}), not {found}")
+        if not bounded:
+            return
         low, high = pixels.aminmax()
         if not (low >= 0 and high <= 1):  # also true for NaN
             raise ContractError(f"the classifier takes pixels in [0, 1], not [{float(low):.4g}, {float(high):.4g}]")

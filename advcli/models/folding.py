@@ -1,4 +1,10 @@
-"""Batch norms folded into the convolutions before them: fewer passes over memory, the same function."""
+"""Batch norms folded into the convolutions before them: fewer passes over memory, the same function.
+
+Explanations use the folded network too. In float32 a ReLU whose input is nearly zero falls on either side, which moves
+a map visibly; folding does not make that more frequent. Maps of the gradient apart from float64 by more than a
+thousandth of their largest value: ResNet-20 on 508 CIFAR-10 test images, unfolded 14, unfolded and channels-last 15,
+folded 12; ResNet-18 with random weights on 15 photographs 8, 8 and 7.
+"""
 
 import copy
 from typing import Any

@@ -25,7 +25,7 @@ class Layer:
         kind: of the module: ``Conv2d``, ``Sequential``, ``LayerNorm``...
         channels: of its output.
         height: of its output.
-        width: likewise.
+        width: of its output.
         layout: how the output is laid out: (N, C, h, w), (N, h, w, C), or (N, prefix + h * w, C).
         prefix: tokens before those of the picture (class token, registers).
         silent: no logit's gradient reaches the places of the map, so that nothing can be read from it.
@@ -76,6 +76,15 @@ def pick_layer(classifier: Classifier, name: str | None) -> Layer:
             f"see: advcli model layers {model}",
         )
     raise UsageError(f"{model} has no layer {name!r}", f"see: advcli model layers {model}")
+
+
+def no_layer(classifier: Classifier) -> str | None:
+    """Say why no layer of a network can be read, for methods that watch one; none where one can."""
+    try:
+        pick_layer(classifier, None)
+    except UsageError as error:
+        return f"{error.message}: {error.hint}"
+    return None
 
 
 def _deepest(layers: list[Layer], model: str) -> Layer:
@@ -140,10 +149,11 @@ def _as_layer(name: str, kind: str, output: Tensor, size: tuple[int, int]) -> La
         if last < 0.5:
             return Layer(name, kind, shape[3], shape[1], shape[2], "channels-last")
     if len(shape) == 3:
-        side = math.isqrt(shape[1])
-        prefix = shape[1] - side * side
-        if side > 1 and prefix <= 8 and ratio == 1:  # a class token and some registers at most
-            return Layer(name, kind, shape[2], side, side, "tokens", prefix)
+        for prefix in range(min(9, shape[1])):  # a class token and some registers at most
+            height = round(math.sqrt((shape[1] - prefix) * ratio))
+            width = (shape[1] - prefix) // max(height, 1)
+            if height * width == shape[1] - prefix and min(height, width) > 1 and height == round(width * ratio, 9):
+                return Layer(name, kind, shape[2], height, width, "tokens", prefix)
     return None
 
 

@@ -1,13 +1,12 @@
-"""One look of a network at some pixels: its logits, and gradients pulled back through it as often as needed."""
+"""One look of a network at some pixels: its logits, and vector-Jacobian products through it as often as needed."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from advcli.core.shapes import Integers, Logits, Pixels
+from advcli.core.shapes import Logits, Pixels
 
 
 @dataclass(frozen=True)
@@ -15,16 +14,19 @@ class Block:
     """One block of rows as the network saw it, fillers included, with its graph.
 
     Args:
-        pixels: (B, 3, H, W), the leaf of the graph.
+        pixels: (B, 3, H, W), the leaf of the graph; beyond ``count``, row j repeats row j modulo ``count``.
         logits: float32 (B, K).
-        watched: the output of the watched module, or none.
         count: how many of the B rows are real.
     """
 
     pixels: Tensor
     logits: Tensor
-    watched: Tensor | None
     count: int
+
+    @property
+    def copies(self) -> int:
+        """How often the block holds all of its real rows."""
+        return len(self.logits) // self.count
 
 
 class Look:
@@ -32,90 +34,82 @@ class Look:
 
     Args:
         blocks: in the order of the rows.
+        again: looks at some of the rows anew, with the same logits and gradients to the bit; where few rows of a block
+            want a gradient, that is cheaper than a backward pass of the block. None where it is not to be done.
+        least: rows that the network is shown at least.
     """
 
-    def __init__(self, blocks: Sequence[Block]) -> None:
-        self._blocks = blocks
+    def __init__(
+        self, blocks: Sequence[Block], again: Callable[[Pixels], "Look"] | None = None, least: int = 1
+    ) -> None:
+        self.blocks = blocks
         self.logits: Logits = torch.cat([block.logits.detach()[: block.count] for block in blocks])
+        self._again = again
+        self._least = least
 
-    @property
-    def watched(self) -> Tensor:
-        """Output of the watched module for each row, float32 (N, ...)."""
-        return torch.cat([_watched(block).detach()[: block.count].float() for block in self._blocks])
-
-    def pull(self, cotangent: Logits, rows: Integers | None = None) -> Pixels:
+    def vjp(self, cotangent: Tensor, where: Tensor | None = None) -> Tensor:
         """Gradient of <cotangent, logits> in the pixels.
 
         Args:
-            cotangent: (M, K).
-            rows: (M,) the rows that the cotangent stands for; by default all. A block without any is not computed.
+            cotangent: (M, K), or (M, C, K) for C gradients of each row. Where a block holds repeats of its rows, they
+                take several of the C in one backward pass.
+            where: mask (N,) of the rows that are wanted, or their indices (M,); by default all N.
 
         Returns:
-            (M, 3, H, W).
+            (M, 3, H, W) or (M, C, 3, H, W), float32.
         """
-        return self._gradient(cotangent, rows, [block.pixels for block in self._blocks])
+        rows = _indices(where, len(self.logits), cotangent.device)
+        many = cotangent if cotangent.ndim == 3 else cotangent[:, None]
+        if self._again is not None and self._cost_anew(len(rows), many.shape[1]) < self._cost_here(rows, many.shape[1]):
+            pixels = torch.cat([block.pixels.detach()[: block.count] for block in self.blocks])
+            gradient = self._again(pixels[rows]).vjp(many)
+        else:
+            gradient = self._gradients(many, rows)
+        return gradient if cotangent.ndim == 3 else gradient[:, 0]
 
-    def pull_watched(self, cotangent: Logits) -> Tensor:
-        """Gradient of <cotangent, logits> in the watched module's output, (N, ...); zero where it has no influence."""
-        return self._gradient(cotangent, None, [_watched(block) for block in self._blocks])
+    def _gradients(self, cotangent: Tensor, rows: Tensor) -> Tensor:
+        height, width = self.blocks[0].pixels.shape[2:]
+        found = cotangent.new_zeros((*cotangent.shape[:2], 3, height, width), dtype=torch.float32)
+        for block, inside, places in self._touched(rows):
+            full = cotangent.new_zeros((block.count, *cotangent.shape[1:]))
+            full[places] = cotangent[inside]
+            found[inside] = _block_vjp(block, full)[places]
+        return found
 
-    def _gradient(self, cotangent: Tensor, rows: Tensor | None, inputs: Sequence[Tensor]) -> Tensor:
-        full = cotangent
-        if rows is not None:
-            full = cotangent.new_zeros(self.logits.shape).index_copy(0, rows, cotangent)
-        wanted = torch.ones(len(full), dtype=torch.bool) if rows is None else _mask(rows, len(full))
-        parts, start = [], 0
-        for block, leaf in zip(self._blocks, inputs, strict=True):
-            stop = start + block.count
-            if wanted[start:stop].any():
-                filler = full.new_zeros(len(block.logits) - block.count, full.shape[1])
-                parts.append(_vjp(block.logits, leaf, torch.cat([full[start:stop], filler]))[: block.count])
-            else:
-                parts.append(leaf.new_zeros(leaf[: block.count].shape))
-            start = stop
-        gradient = torch.cat(parts)
-        return gradient if rows is None else gradient[rows]
+    def _touched(self, rows: Tensor) -> Iterator[tuple[Block, Tensor, Tensor]]:
+        """Blocks that hold wanted rows: the block, indices into ``rows``, and the rows' places in the block."""
+        start = 0
+        for block in self.blocks:
+            inside = ((rows >= start) & (rows < start + block.count)).nonzero()[:, 0]
+            if len(inside):
+                yield block, inside, rows[inside] - start
+            start += block.count
 
+    def _cost_here(self, rows: Tensor, gradients: int) -> int:
+        """Rows that pass backward through the graphs that are there."""
+        return sum(len(block.logits) * -(-gradients // block.copies) for block, _, _ in self._touched(rows))
 
-@contextmanager
-def watching(network: nn.Module, name: str | None) -> Iterator[dict[str, Tensor]]:
-    """Keep the output of one module while the network runs; the network is left as it was.
-
-    Args:
-        network: to run inside the context.
-        name: of the module, or none.
-
-    Yields:
-        A dictionary that holds ``output`` after the run.
-    """
-    kept: dict[str, Tensor] = {}
-    if name is None:
-        yield kept
-        return
-
-    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-        kept["output"] = output
-        return output.clone()  # an in-place ReLU behind the module must not overwrite what was kept
-
-    handle = network.get_submodule(name).register_forward_hook(keep)
-    try:
-        yield kept
-    finally:
-        handle.remove()
+    def _cost_anew(self, rows: int, gradients: int) -> int:
+        """Rows that pass forward and backward when the wanted ones alone are looked at again."""
+        shown = max(rows, self._least)
+        return shown * (1 + -(-gradients // max(1, shown // max(1, rows))))
 
 
-def _watched(block: Block) -> Tensor:
-    if block.watched is None:
-        raise RuntimeError("nothing was watched: name a module in Classifier.look")
-    return block.watched
+def _block_vjp(block: Block, cotangent: Tensor) -> Tensor:
+    """Gradients (count, C, 3, H, W) of one block for cotangents (count, C, K)."""
+    found = []
+    for group in torch.split(cotangent, block.copies, dim=1):
+        full = cotangent.new_zeros(block.logits.shape)
+        taken = group.transpose(0, 1).flatten(0, 1)  # the copies of all rows lie behind one another
+        full[: len(taken)] = taken
+        (gradient,) = torch.autograd.grad(block.logits, block.pixels, full, retain_graph=True, allow_unused=True)
+        gradient = torch.zeros_like(block.pixels) if gradient is None else gradient
+        shape = (group.shape[1], block.count, *gradient.shape[1:])
+        found.append(gradient[: len(taken)].contiguous().float().view(shape).transpose(0, 1))
+    return torch.cat(found, 1)
 
 
-def _vjp(logits: Tensor, leaf: Tensor, cotangent: Tensor) -> Tensor:
-    (gradient,) = torch.autograd.grad(logits, leaf, cotangent, retain_graph=True, allow_unused=True)
-    return torch.zeros_like(leaf) if gradient is None else gradient.contiguous().float()
-
-
-def _mask(rows: Tensor, count: int) -> Tensor:
-    mask = torch.zeros(count, dtype=torch.bool)
-    mask[rows.cpu()] = True
-    return mask
+def _indices(where: Tensor | None, count: int, device: torch.device) -> Tensor:
+    if where is None:
+        return torch.arange(count, device=device)
+    return where.nonzero()[:, 0] if where.dtype == torch.bool else where

@@ -1,35 +1,48 @@
 """The columns of a table of records: fixed by the record's class, so that a column of nulls keeps its type."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Union, get_args, get_origin
 
 import pandas as pd
 import pyarrow as pa
 
-from advcli.core.results import Record, Result
+from advcli.core.records import Record, Result
 
 SIMPLE = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 NULLABLE = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+_UNIONS = (Union, types.UnionType)
 
 
-def flatten(line: Mapping[str, Any], model: type[Record]) -> dict[str, object]:
+def flatten(line: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, object]:
     """Lay a record out as one row.
 
     Args:
-        line: a record as in records.jsonl.
-        model: its class.
+        line: a record as in records.jsonl; what the columns do not know is left out, what it lacks is null.
+        fields: see ``fields_of``.
 
     Returns:
-        Column to value. A dictionary is spread over dotted columns, ``similarity.grad-cam.spearman``; one whose values
-        may be anything, such as ``settings``, is one column of JSON.
+        Column to value. A dictionary is spread over dotted columns, ``files.panel``; one whose values may be anything,
+        such as ``settings``, is one column of JSON. A null and an empty dictionary of that kind are told apart.
     """
     row: dict[str, object] = {}
-    for name, field in model.model_fields.items():
+    for name, annotation in fields.items():
         value = line.get(name)
-        row.update(_spread(name, field.annotation, value) if value is not None else {})
+        if value is None:
+            continue
+        if _values(annotation) is not None:
+            row.update((f"{name}.{key}", one) for key, one in value.items())
+        elif _kind(annotation) is dict:
+            row[name] = json.dumps(value, ensure_ascii=False)
+        else:
+            row[name] = value
     return row
+
+
+def fields_of(model: type[Record]) -> dict[str, Any]:
+    """Give the type of each field of a record class."""
+    return {name: field.annotation for name, field in model.model_fields.items()}
 
 
 def schema(lines: Iterable[Mapping[str, Any]], model: type[Record]) -> pa.Schema:
@@ -37,65 +50,67 @@ def schema(lines: Iterable[Mapping[str, Any]], model: type[Record]) -> pa.Schema
 
     Args:
         lines: records as in records.jsonl; read once, for the keys of their dictionaries, and not kept.
-        model: their class.
+        model: their class. Lines of ``ErrorRecord`` have no fields that it lacks, but for ``path``.
 
     Returns:
-        The schema, in the order of the class's fields. It tells pandas to read integers and booleans as nullable ones:
-        without that, one image that could not be used turns ``passes`` into floats and ``fooled`` into objects.
+        The schema, in the order of the class's fields; the columns of a dictionary are sorted by name. It tells
+        ``pandas.read_parquet`` to read whole numbers and truth values as nullable ones: else one image that could not
+        be used turns ``forward_passes`` into floats and ``misclassified`` into objects.
     """
-    fields = {name: field.annotation for name, field in model.model_fields.items()}
-    open_ended = [name for name, annotation in fields.items() if _values(annotation) is not None]
-    keys: dict[str, dict[str, None]] = {name: {} for name in open_ended}  # a dict keeps the order, a set does not
+    fields = fields_of(model)
+    keys: dict[str, set[str]] = {name: set() for name, annotation in fields.items() if _values(annotation) is not None}
     for line in lines:
-        for name in open_ended:
-            keys[name].update(dict.fromkeys(line.get(name) or ()))
-    columns: dict[str, pa.DataType] = {}
+        for name, known in keys.items():
+            known.update(line.get(name) or ())
+    columns: list[tuple[str, pa.DataType]] = []
     for name, annotation in fields.items():
         values = _values(annotation)
         if values is None:
-            columns[name] = _type(annotation)
+            columns.append((name, arrow_type(annotation)))
         else:
-            columns.update(column for key in keys[name] for column in _typed(f"{name}.{key}", values))
-    plain = pa.schema(columns.items())
+            columns += [(f"{name}.{key}", arrow_type(values)) for key in sorted(keys[name])]
+    plain = pa.schema(columns)
     frame = plain.empty_table().to_pandas(types_mapper=NULLABLE.get)
     return plain.with_metadata(pa.Schema.from_pandas(frame, preserve_index=False).metadata)
 
 
-def _spread(name: str, annotation: object, value: Any) -> dict[str, object]:
-    values = _values(annotation)
-    if values is None:
-        return {name: json.dumps(value, ensure_ascii=False) if get_origin(annotation) is dict else value}
-    if not _is_result(values):
-        return {f"{name}.{key}": one for key, one in value.items()}
-    return {f"{name}.{key}.{part}": number for key, one in value.items() for part, number in one.items()}
+def arrow_type(annotation: Any) -> pa.DataType:
+    """Translate the type of a field.
 
+    Args:
+        annotation: str, int, float, bool, a literal, a result class (a struct), a tuple of these (a list), any of them
+            or none; a dictionary is JSON text.
 
-def _typed(name: str, annotation: Any) -> Iterator[tuple[str, pa.DataType]]:
-    if _is_result(annotation):
-        for part, field in annotation.model_fields.items():
-            yield f"{name}.{part}", _type(field.annotation)
-    else:
-        yield name, _type(annotation)
-
-
-def _values(annotation: object) -> Any:
-    """Give the type of a dictionary's values; none where it is no dictionary, or one that may hold anything."""
-    arguments = get_args(annotation)
-    return arguments[1] if get_origin(annotation) is dict and arguments[1] is not object else None
-
-
-def _is_result(annotation: object) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Result)
-
-
-def _type(annotation: Any) -> pa.DataType:
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if hasattr(annotation, "__metadata__"):  # Annotated[T, ...]
-        return _type(arguments[0])
-    if origin is UnionType:
-        return _type(next(one for one in arguments if one is not NoneType))
-    if origin is tuple:
-        return pa.list_(_type(arguments[0]))
-    if origin is Literal or origin is dict:
+    Returns:
+        The type of its column; every column may hold nulls.
+    """
+    kind = _kind(annotation)
+    if kind is tuple:
+        return pa.list_(arrow_type(get_args(_plain(annotation))[0]))
+    if kind is Literal or kind is dict:
         return pa.string()
-    return SIMPLE[annotation]
+    plain = _plain(annotation)
+    if isinstance(plain, type) and issubclass(plain, Result):
+        return pa.struct([(name, arrow_type(field.annotation)) for name, field in plain.model_fields.items()])
+    return SIMPLE[plain]
+
+
+def _plain(annotation: Any) -> Any:
+    """Take the marks off a type: ``Annotated[T, ...]`` and ``T | None`` become T."""
+    if hasattr(annotation, "__metadata__"):
+        return _plain(get_args(annotation)[0])
+    if get_origin(annotation) in _UNIONS:
+        return _plain(next(one for one in get_args(annotation) if one is not type(None)))
+    return annotation
+
+
+def _kind(annotation: Any) -> Any:
+    return get_origin(_plain(annotation))
+
+
+def _values(annotation: Any) -> Any:
+    """Give the type of a dictionary's values; none where it is no dictionary, or one that may hold anything."""
+    if _kind(annotation) is not dict:
+        return None
+    values = get_args(_plain(annotation))[1]
+    return None if values in (object, Any) else values

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -12,17 +11,19 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from advcli.core.results import Report
+from advcli.core.records import Record
+from advcli.core.report import Report
 from advcli.images.writing import whole
-from advcli.reports.ledger import read_lines
-from advcli.reports.summary import NOTHING, number, spoken, tables
+from advcli.reports.embedding import embedded_items, fields_for_page, script_json
+from advcli.reports.summary import NOTHING, number, plain, shares, spoken, tables
 
 _TEMPLATES = Path(__file__).parent / "templates"
-# Long, of no use in the page, or the same for every record of a method and said once in the report.
-_LEFT_OUT = frozenset({"source", "sha256", "settings"})
+_SCRIPTS = ("page.js", "cards.js", "dialog.js", "confusion.js", "choice.js")
+OPEN_ROWS = 12  # of a table that is not folded away
+LONGEST_TABLE = 200  # rows; longer ones are in the files
 
 
-def render_page(report: Report, records: Path, charts: Mapping[str, bytes], path: Path) -> None:
+def render_page(report: Report, record: type[Record], records: Path, charts: Mapping[str, bytes], path: Path) -> None:
     """Write the page of a run, in memory that does not grow with the number of records.
 
     Names of files and classes come from outside and may be anything: they are escaped here, and the page's script
@@ -30,6 +31,7 @@ def render_page(report: Report, records: Path, charts: Mapping[str, bytes], path
 
     Args:
         report: of the run.
+        record: class of the records; says what the page shows and how.
         records: records.jsonl; its pictures are found relative to ``path``'s folder.
         charts: name to SVG, shown in this order.
         path: where to, whole or not at all.
@@ -37,23 +39,27 @@ def render_page(report: Report, records: Path, charts: Mapping[str, bytes], path
     Raises:
         UsageError: the file cannot be written.
     """
-    style, script = _template_text("page.css"), _template_text("page.js")
+    style, script = _template_text("page.css"), "\n".join(map(_template_text, _SCRIPTS))
     chunks = (
         _environment()
         .get_template("index.html.j2")
         .generate(
             report=report,
+            title=_title(report),
             lead=_lead(report),
             policy=_policy(style, script),
             style=Markup(style),  # noqa: S704 - our own files
             script=Markup(script),  # noqa: S704
-            tables=tables(report.summary),
-            charts=[
-                (name, "data:image/svg+xml;base64," + base64.b64encode(svg).decode()) for name, svg in charts.items()
-            ],
+            scope=_scope(report),
+            shares=shares(report.summary),
+            plain=plain(report.summary, record),
+            tables=[one for one in tables(report.summary, report.axes, record) if len(one.rows) <= LONGEST_TABLE],
+            open_rows=OPEN_ROWS,
+            charts=[(name, _data_address(svg)) for name, svg in charts.items()],
             circumstances=list(_circumstances(report)),
-            links=[(name, "./" + quote(file)) for name, file in _files(report)],
-            records=_lines(records),
+            links=[(name, "./" + quote(file, errors="replace")) for name, file in _files(report)],
+            fields=Markup(script_json(fields_for_page(record))),  # noqa: S704 - JSON, and no tag can begin in it
+            items=_lines(records, record),
         )
     )
     with whole(path) as beside, beside.open("w", encoding="utf-8", errors="replace", newline="\n") as page:
@@ -81,36 +87,70 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-def _lines(records: Path) -> Iterator[Markup]:
-    """Turn records into the lines of a JSON array that can stand inside a script element."""
+def _data_address(svg: bytes) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+
+
+def _lines(records: Path, record: type[Record]) -> Iterator[Markup]:
+    """Turn items into the lines of a JSON array that can stand inside a script element."""
     comma = ""
-    for line in read_lines(records):
-        kept = {name: value for name, value in line.items() if name not in _LEFT_OUT and value not in (None, {}, [])}
-        text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
-        # Neither "</script>" nor "<!--" can end or bend the element without their first letter.
-        yield Markup(comma + text.replace("<", "\\u003c") + "\n")  # noqa: S704 - JSON, and no tag can begin in it
+    for item in embedded_items(records, record):
+        yield Markup(f"{comma}{script_json(item)}\n")  # noqa: S704 - JSON, and no tag can begin in it
         comma = ","
+
+
+def _title(report: Report) -> str:
+    names = [model.name for model in report.models]
+    many = f"{len(names)} models" if len(names) > 2 else ", ".join(names)
+    return f"{report.command} · {many}" if names else report.command
 
 
 def _lead(report: Report) -> str:
     """Say in one line what ran, when and how fast."""
-    parts = [f"{number('', report.summary['images'])} images"] if "images" in report.summary else []
-    if report.model is not None:
-        parts.append(f"{report.model.architecture}, {len(report.model.classes)} classes")
+    listed = report.inputs.get("listed")
+    parts = [f"{number(listed)} items"] if isinstance(listed, int) and "images" not in report.summary else []
+    if "images" in report.summary:
+        parts.append(f"{number(report.summary['images'])} images")
+    cases = report.summary.get("cases")
+    if isinstance(cases, list) and len(cases) > 1:
+        parts.append(f"{len(cases)} cases")
+    if len(report.models) == 1:
+        parts.append(f"{report.models[0].architecture}, {len(report.models[0].classes)} classes")
     parts.append(f"{report.started[:16].replace('T', ' ')} UTC")
     if report.timings is not None:
         parts.append(f"{report.timings.seconds:.1f} s")
         if report.timings.images_per_second is not None:
-            parts.append(f"{report.timings.images_per_second:.3g} images/s")
+            parts.append(f"{report.timings.images_per_second:.3g} per second")
     return " · ".join(parts)
 
 
+def _scope(report: Report) -> str:
+    """Say what the headline figures are about, where that is not plain."""
+    cases = report.summary.get("cases")
+    if not isinstance(cases, list) or len(cases) < 2 or "attack_success_rate" not in report.summary:
+        return ""
+    return f"The worst of {len(cases)} cases for each image:"
+
+
 def _circumstances(report: Report) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    yield "Settings", [*_facts(report.settings), ("seed", str(report.seed)), ("block", str(report.block))]
-    if report.model is not None:
-        yield "Model", list(_facts(report.model.model_dump()))
+    yield "Settings", [*_facts(report.settings), ("seed", str(report.seed)), ("block", number(report.block))]
+    if report.axes:
+        yield (
+            "Axes",
+            [(spoken(name), ", ".join(map(_value, values)) or NOTHING) for name, values in report.axes.items()],
+        )
+    if report.skipped:
+        yield "Left out", [(str(place), text) for place, text in enumerate(report.skipped, 1)]
+    for model in report.models:
+        yield f"Model {model.name}", list(_facts(model.model_dump()))
     yield "Environment", list(_facts(report.environment))
     yield "Inputs", list(_facts(report.inputs))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={one}" for key, one in value.items()) or "defaults"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _facts(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
@@ -119,7 +159,7 @@ def _facts(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, s
         if isinstance(value, Mapping):
             yield from _facts(value, f"{before}{spoken(name)}, ")
         elif isinstance(value, list | tuple):
-            yield f"{before}{spoken(name)}", ", ".join(map(str, value)) or NOTHING
+            yield f"{before}{spoken(name)}", ", ".join(map(_value, value)) or NOTHING
         else:
             yield f"{before}{spoken(name)}", NOTHING if value is None else str(value)
 

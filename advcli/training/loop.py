@@ -1,22 +1,30 @@
-"""The training loop: epochs of one recipe, continued from a checkpoint to the same weights as an unbroken run."""
+"""The training loop: epochs of one recipe, continued from a checkpoint to the same weights as without interruption."""
 
-import time
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from advcli.errors import UsageError
-from advcli.training.augmentation import crop_and_flip
-from advcli.training.recipes import Recipe
+from advcli.core.randomness import key
+from advcli.errors import ModelError
+from advcli.training.adversarial import Objective, evaluating, plain
+from advcli.training.augmentation import parse_augment
+from advcli.training.checkpoints import load_checkpoint, save_checkpoint
+from advcli.training.recipes import Recipe, Triple
+
+OnStep = Callable[[float], None]
+"""Called after each step with the share of the epoch that is done, in (0, 1]."""
+_AT_A_TIME = 500  # test images that the network is shown together
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Labelled pixels in memory.
+class Examples:
+    """Labelled images in memory.
 
     Args:
         images: uint8 (N, 3, H, W).
@@ -32,154 +40,204 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the training pictures came to.
+    """The figures of one pass over the training images.
 
     Args:
         epoch: 1 for the first.
         loss: mean training loss.
-        train_accuracy: share of the augmented training pictures that were right while learning.
-        test_accuracy: share of the test pictures that are right after the epoch; none without test pictures.
-        seconds: wall-clock time.
+        train_accuracy: share of the augmented training images that were classified as their label before the step.
+        test_loss: mean cross-entropy of the test images after the epoch; none without test images.
+        test_accuracy: share of the test images that are classified as their label after the epoch; likewise none.
+        learning_rate: of the last step.
     """
 
     epoch: int
     loss: float
     train_accuracy: float
+    test_loss: float | None
     test_accuracy: float | None
-    seconds: float
+    learning_rate: float
+
+
+class Normalized(nn.Module):
+    """A network that reads pixels in [0, 1].
+
+    Args:
+        network: normalized pixels (N, 3, H, W) to logits (N, K).
+        mean: subtracted from the pixels, per channel.
+        std: divided by, per channel.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, mean: Triple, std: Triple) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Map pixels (N, 3, H, W) to logits (N, K)."""
+        return self.network((pixels - self.mean) / self.std)  # type: ignore[no-any-return]
 
 
 def fit(
-    network: nn.Module,
-    train: Pictures,
-    test: Pictures | None,
+    network: Normalized,
+    train: Examples,
+    test: Examples | None,
     recipe: Recipe,
     *,
-    normalize: Callable[[Tensor], Tensor],
     seed: int,
     device: torch.device,
     checkpoint: Path,
-    each_epoch: Callable[[Epoch], None],
-) -> list[Epoch]:
-    """Train a network in place.
+    identity: str = "",
+    objective: Objective | None = None,
+    on_step: OnStep | None = None,
+) -> Iterator[Epoch]:
+    """Train a network in place, epoch by epoch.
+
+    The caller's random state is as before whenever an epoch is given.
 
     Args:
-        network: random weights to start from.
+        network: with the weights to start from.
         train: what to learn from.
         test: what to measure on after every epoch.
-        recipe: rates and lengths.
-        normalize: pixels in [0, 1], (N, 3, H, W), to what the network sees.
-        seed: with the epoch's number, the only source of randomness, so that a continued run equals an unbroken one.
+        recipe: rates, lengths and augmentation.
+        seed: with the epoch's number the only source of randomness, so that a continued run equals an unbroken one.
         device: where to compute.
         checkpoint: rewritten after every epoch; where it exists, training goes on from it.
-        each_epoch: called after each epoch.
+        identity: of the training; a checkpoint with another one is refused.
+        objective: what a step minimizes; by default the cross-entropy.
+        on_step: called after each step.
 
-    Returns:
-        All epochs, those before the interruption included.
+    Yields:
+        Every epoch: first those that the checkpoint knows, then each new one when it is in the checkpoint.
 
     Raises:
-        UsageError: the checkpoint belongs to another recipe, seed or data size.
+        UsageError: the checkpoint is damaged, belongs to another training, or cannot be written.
+        ModelError: the loss is not finite; the epochs before are in the checkpoint.
     """
     network.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
-        network.parameters(), lr=0.1, momentum=recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
+        network.parameters(),
+        lr=recipe.rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.nesterov,
     )
-    identity = {"recipe": asdict(recipe), "seed": seed, "pictures": len(train)}
-    history = _resume(checkpoint, identity, network, optimizer)
-    for number in range(len(history) + 1, recipe.epochs + 1):
-        began = time.perf_counter()
-        batches = _batches(train, recipe, seed, number)
-        loss, accuracy = _learn(network, optimizer, batches, recipe, normalize, device, number)
-        tested = None if test is None else evaluate(network, test, normalize, device)
-        history.append(Epoch(number, loss, accuracy, tested, time.perf_counter() - began))
-        _save(checkpoint, identity, network, optimizer, history)
-        each_epoch(history[-1])
-    return history
+    history = _resume(checkpoint, identity, network.network, optimizer)
+    yield from history
+    objective = objective or partial(plain, label_smoothing=recipe.label_smoothing)
+    training = _Training(network, optimizer, recipe, objective, device, seed, on_step)
+    while len(history) < recipe.epochs:
+        number = len(history) + 1
+        with torch.random.fork_rng():
+            torch.manual_seed(_stream(seed, "dropout", number))  # layers with dropout draw from the global stream
+            loss, accuracy, rate = training.epoch(train, history)
+        test_loss, test_accuracy = (None, None) if test is None else evaluate(network, test, device)
+        history.append(Epoch(number, loss, accuracy, test_loss, test_accuracy, rate))
+        state = {
+            "network": network.network.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "history": [asdict(epoch) for epoch in history],
+        }
+        save_checkpoint(checkpoint, identity, state)
+        yield history[-1]
 
 
-def evaluate(
-    network: nn.Module, pictures: Pictures, normalize: Callable[[Tensor], Tensor], device: torch.device
-) -> float:
-    """Share of the pictures whose label has the highest logit, in float32 and evaluation mode."""
-    network.eval()
-    right = 0
-    with torch.inference_mode():
-        for images, labels in zip(torch.split(pictures.images, 500), torch.split(pictures.labels, 500), strict=True):
-            logits = network(normalize(images.to(device).float() / 255))
-            right += int((logits.argmax(1) == labels.to(device)).sum())
-    return right / len(pictures)
+def evaluate(network: nn.Module, examples: Examples, device: torch.device) -> tuple[float, float]:
+    """Measure a network in float32 and evaluation mode.
+
+    Args:
+        network: pixels to logits, on ``device``; its mode is the same afterwards.
+        examples: at least one.
+        device: where to compute.
+
+    Returns:
+        Mean cross-entropy, and share of the images that are classified as their label.
+    """
+    loss = right = 0.0
+    with evaluating(network), torch.inference_mode():
+        batches = (torch.split(part, _AT_A_TIME) for part in (examples.images, examples.labels))
+        for images, labels in zip(*batches, strict=True):
+            logits, wanted = network(images.to(device).float() / 255), labels.to(device)
+            loss += float(F.cross_entropy(logits, wanted, reduction="sum"))
+            right += int((logits.argmax(1) == wanted).sum())
+    return loss / len(examples), right / len(examples)
 
 
-def _batches(train: Pictures, recipe: Recipe, seed: int, epoch: int) -> Iterator[tuple[float, Tensor, Tensor]]:
-    """Yield (share of all steps done, uint8 images, labels); a last short batch is left out, batch norm dislikes it."""
-    generator = Generator().manual_seed(seed * 1_000_003 + epoch)
+@dataclass(frozen=True)
+class _Training:
+    """What the steps of all epochs have in common; see ``fit``."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    recipe: Recipe
+    objective: Objective
+    device: torch.device
+    seed: int
+    on_step: OnStep | None
+
+    def epoch(self, train: Examples, history: Sequence[Epoch]) -> tuple[float, float, float]:
+        """Go once through the training images; return mean loss, accuracy and last learning rate."""
+        number = len(history) + 1
+        watched = [epoch.loss if epoch.test_loss is None else epoch.test_loss for epoch in history]
+        noise = Generator().manual_seed(_stream(self.seed, "attack", number))
+        self.network.train()
+        losses = right = seen = rate = 0.0
+        for done, images, labels in _batches(train, self.recipe, _stream(self.seed, "order", number)):
+            rate = self.recipe.rate_at((number - 1 + done) / self.recipe.epochs, watched)
+            loss, hits = self._step(rate, images, labels, noise)
+            if not math.isfinite(loss):
+                raise ModelError(f"the loss is not finite in epoch {number}", "epochs before are kept; lower --rate")
+            losses, right, seen = losses + loss * len(labels), right + hits, seen + len(labels)
+            if self.on_step is not None:
+                self.on_step(min(1.0, done + len(labels) / len(train)))
+        return losses / seen, right / seen, rate
+
+    def _step(self, rate: float, images: Tensor, labels: Tensor, noise: Generator) -> tuple[float, int]:
+        """Take one step; return the mean loss before it, and the number of images that were right."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        pixels = images.to(self.device).float().div_(255).to(memory_format=torch.channels_last)
+        labels = labels.to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+            loss, logits = self.objective(self.network, pixels, labels, noise)
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        self.optimizer.step()
+        return float(loss.detach()), int((logits.argmax(1) == labels).sum())
+
+
+def _batches(train: Examples, recipe: Recipe, seed: int) -> Iterator[tuple[float, Tensor, Tensor]]:
+    """Yield (share of the epoch done, uint8 images, labels); a last, shorter batch is left out.
+
+    Batch norms would take its statistics for as good as those of a full batch, and have none of a single image.
+    """
+    generator = Generator().manual_seed(seed)
+    changes = parse_augment(recipe.augment)
     order = torch.randperm(len(train), generator=generator)
     size = min(recipe.batch_size, len(train))
     steps = len(train) // size
     for step in range(steps):
         chosen = order[step * size : (step + 1) * size]
-        done = (epoch - 1 + step / steps) / recipe.epochs
-        yield done, crop_and_flip(train.images[chosen], generator), train.labels[chosen]
+        images = train.images[chosen]
+        for change in changes:
+            images = change(images, generator)
+        yield step / steps, images, train.labels[chosen]
 
 
-def _learn(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batches: Iterator[tuple[float, Tensor, Tensor]],
-    recipe: Recipe,
-    normalize: Callable[[Tensor], Tensor],
-    device: torch.device,
-    epoch: int,
-) -> tuple[float, float]:
-    network.train()
-    losses = right = seen = 0.0
-    torch.manual_seed(epoch)  # dropout draws from the global stream; the caller's state is put back by engine/train.py
-    for done, images, labels in batches:
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate(done)
-        pixels = images.to(device).float().div_(255).to(memory_format=torch.channels_last)
-        labels = labels.to(device)
-        with torch.autocast(device.type, torch.bfloat16):
-            logits = network(normalize(pixels))
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
-        losses += float(loss.detach()) * len(labels)
-        right += int((logits.argmax(1) == labels).sum())
-        seen += len(labels)
-    return losses / seen, right / seen
+def _stream(seed: int, purpose: str, epoch: int) -> int:
+    """Derive the seed of one generator; other purposes and epochs have independent numbers."""
+    low, high, *_ = key(seed, "", purpose, str(epoch))
+    return low | high << 32
 
 
-def _resume(
-    checkpoint: Path, identity: dict[str, object], network: nn.Module, optimizer: torch.optim.Optimizer
-) -> list[Epoch]:
-    if not checkpoint.exists():
+def _resume(checkpoint: Path, identity: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[Epoch]:
+    state = load_checkpoint(checkpoint, identity)
+    if state is None:
         return []
-    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
-    if state["identity"] != identity:
-        raise UsageError(
-            f"{checkpoint} belongs to a training with other settings or data",
-            "give the same settings, another --out, or --overwrite",
-        )
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     return [Epoch(**epoch) for epoch in state["history"]]
-
-
-def _save(
-    checkpoint: Path,
-    identity: dict[str, object],
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    history: list[Epoch],
-) -> None:
-    state = {
-        "identity": identity,
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "history": [asdict(epoch) for epoch in history],
-    }
-    beside = checkpoint.with_name(checkpoint.name + ".part")
-    torch.save(state, beside)
-    beside.replace(checkpoint)

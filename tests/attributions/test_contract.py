@@ -1,35 +1,40 @@
 """What holds for every attribution in the folder, without naming any: shapes, company, and nothing left behind."""
 
+import importlib
 import inspect
 
 import pytest
 import torch
+from torch import nn
 
-from advcli.core.randomness import RowNoise
-from advcli.core.scores import Score, score_cotangent
+from advcli.attributions._run import Request, explain_batch, traits_of
+from advcli.core.attribution import Traits
+from advcli.core.scores import Score, Target
 from advcli.errors import ContractError
 from advcli.models.layers import pick_layer
-from advcli.registry import implementation, names
+from advcli.models.view import View
+from advcli.registry import Method, implementation, names, parse_methods
 
 NAMES = names("attribution")
 SCORES = Score.__args__
+DIGESTS = [f"picture {place}" for place in range(40)]
 
 
-@pytest.fixture(scope="module")
-def explain(make_rows):
-    """Call an attribution as the engine does; ``places`` say which streams of random numbers the rows have."""
+def asked(name, **settings):
+    (method,) = parse_methods("attribution", [name], "--method")
+    return Method("attribution", name, {**method.settings, **settings})
 
-    def call(name, classifier, pixels, target, places=None, **settings):
-        made = implementation("attribution", name)
-        rows = make_rows(torch.zeros(40, 3, 1, 1), torch.zeros(40, dtype=torch.int64))
-        streams = rows[torch.arange(len(pixels)) if places is None else torch.tensor(places)]
-        offered = {"layer": lambda: pick_layer(classifier, None), "noise": lambda: RowNoise(streams), "notes": dict}
-        asked = inspect.signature(made).parameters
-        return made(
-            classifier, pixels, target, **{key: make() for key, make in offered.items() if key in asked}, **settings
-        )
 
-    return call
+def explained(name, classifier, pixels, target, places=None, score="logit", batch_size=None, **settings):
+    """Explain as the engine does; ``places`` say which images these are, so that each has its own random numbers."""
+    digests = [DIGESTS[place] for place in (range(len(pixels)) if places is None else places)]
+    request = Request(asked(name, **settings), Target(target, score))
+    (found,) = explain_batch(classifier, pixels, [request], seed=0, digests=digests, batch_size=batch_size)
+    return found
+
+
+def maps_of(*arguments, **settings):
+    return torch.from_numpy(explained(*arguments, **settings).maps)
 
 
 @pytest.fixture(params=NAMES)
@@ -37,77 +42,289 @@ def name(request):
     return request.param
 
 
+def test_a_method_declares_itself(name):
+    method = asked(name)
+    traits = traits_of(method)
+    assert isinstance(traits, Traits)
+    assert (traits.watches == "layer") == method.asks_for("layer")
+    assert set(traits.linear or {}) <= set(method.settings)
+    assert list(inspect.signature(implementation("attribution", name)).parameters)[:2] == ["view", "target"]
+
+
+def test_a_misspelt_trait_is_refused():
+    traits = Traits()
+    object.__setattr__(traits, "watches", "layers")  # the test run's type checks would refuse it before we do
+    with pytest.raises(ContractError, match="'layers'"):
+        traits.__post_init__()
+
+
 @pytest.mark.parametrize("count", [1, 7, 33])
-def test_a_map_is_one_float_per_pixel(trained, explain, name, count):
-    maps = explain(name, trained.classifier, trained.images[:count], trained.labels[:count])
-    assert maps.shape == (count, 16, 16)
-    assert maps.dtype == torch.float32
-    assert torch.isfinite(maps).all()
-    assert maps.flatten(1).any(1).all()
-    assert not maps.requires_grad
+def test_a_map_is_one_finite_float_per_pixel(trained, name, count):
+    found = explained(name, trained.classifier, trained.images[:count], trained.labels[:count])
+    assert found.maps.shape == (count, 16, 16)
+    assert found.maps.dtype == "float32"
+    assert found.flags == ((),) * count
+    assert all(values.shape == (count,) and values.dtype == "float64" for values in found.notes.values())
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_a_map_is_the_same_to_the_bit_in_any_batch(trained, explain, name, score):
+def test_a_map_is_the_same_to_the_bit_in_any_batch(trained, name, score):
     images, target = trained.images[:33], trained.labels[:33]
-    maps = explain(name, trained.classifier, images, target, score=score)
-    assert torch.equal(explain(name, trained.classifier, images, target, score=score), maps)
+    maps = maps_of(name, trained.classifier, images, target, score=score)
+    assert torch.equal(maps_of(name, trained.classifier, images, target, score=score), maps)
+    assert torch.equal(maps_of(name, trained.classifier, images, target, score=score, batch_size=5), maps)
     for places in ([20], [5, 32, 0, 7, 8, 1, 30]):
-        part = explain(name, trained.classifier, images[places], target[places], places, score=score)
+        part = maps_of(name, trained.classifier, images[places], target[places], places, score=score)
         assert torch.equal(part, maps[places])
 
 
-def test_the_classifier_stays_as_it_was(trained, explain, name):
+@pytest.mark.parametrize("block", [1, 4])
+def test_a_map_is_the_same_to_the_bit_in_any_batch_of_a_network_with_small_blocks(trained, wrap, name, block):
+    classifier = wrap(trained.network, classes=5, size=16, block=block)
+    maps = maps_of(name, classifier, trained.images[:6], trained.labels[:6])
+    for places in ([3], [5, 0, 1]):
+        part = maps_of(name, classifier, trained.images[places], trained.labels[places], places)
+        assert torch.equal(part, maps[places])
+
+
+def state_of(network):
+    parameters = [(one.requires_grad, one.grad is None, one.clone()) for one in network.parameters()]
+    hooks = [
+        (len(module._forward_hooks), len(module._forward_pre_hooks), len(module._backward_hooks), module.training)
+        for module in network.modules()
+    ]
+    return parameters, hooks, [value.clone() for value in network.buffers()]
+
+
+def assert_untouched(before, after):
+    assert all(a[:2] == b[:2] and torch.equal(a[2], b[2]) for a, b in zip(before[0], after[0], strict=True))
+    assert before[1] == after[1]
+    assert all(torch.equal(a, b) for a, b in zip(before[2], after[2], strict=True))
+
+
+def test_the_classifier_stays_as_it_was(trained, name):
     network = trained.classifier.network
-    before = {key: value.clone() for key, value in network.state_dict().items()}
-    pixels, random = trained.images[:3].clone(), torch.get_rng_state()
-    explain(name, trained.classifier, pixels, trained.labels[:3])
-    for module in network.modules():
-        assert not module._forward_hooks
-        assert not module._forward_pre_hooks
-        assert not module._backward_hooks
-        assert not module.training
-    for parameter in network.parameters():
-        assert not parameter.requires_grad
-        assert parameter.grad is None
-    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    before, pixels, random = state_of(network), trained.images[:3].clone(), torch.get_rng_state()
+    explained(name, trained.classifier, pixels, trained.labels[:3])
+    assert_untouched(before, state_of(network))
     assert torch.equal(pixels, trained.images[:3])
     assert not pixels.requires_grad
     assert torch.equal(torch.get_rng_state(), random)
     assert torch.is_grad_enabled()
 
 
-def test_the_classifier_stays_as_it_was_when_an_attribution_fails(trained, explain, name):
+class Failing(nn.Module):
+    """A network that fails when it is told to, halfway."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.fails = network, False
+
+    def forward(self, pixels):
+        features = self.network[:-3](pixels)
+        if self.fails:
+            raise MemoryError
+        return self.network[-3:](features)
+
+
+def test_the_classifier_stays_as_it_was_when_an_attribution_fails(trained, wrap, name):
+    network = Failing(trained.network.network).eval()
+    classifier = wrap(network, classes=5, size=16)
+    layer = pick_layer(classifier, None)
+    before, random = state_of(classifier.network), torch.get_rng_state()
+    request = Request(asked(name), Target(trained.labels[:3]), layer)
+    for module in classifier.network.modules():
+        module.fails = True
+    with pytest.raises(MemoryError):
+        explain_batch(classifier, trained.images[:3], [request], seed=0, digests=DIGESTS[:3])
+    assert_untouched(before, state_of(classifier.network))
+    assert torch.equal(torch.get_rng_state(), random)
     with pytest.raises(ContractError):
-        explain(name, trained.classifier, trained.images[:3] + 1, trained.labels[:3])
-    assert not any(module._forward_hooks for module in trained.classifier.network.modules())
+        explained(name, trained.classifier, trained.images[:3, :, :7], trained.labels[:3])
+    assert torch.is_grad_enabled()
 
 
-def test_a_map_can_be_had_under_no_grad(trained, explain, name):
-    expected = explain(name, trained.classifier, trained.images[:3], trained.labels[:3])
+def test_a_map_can_be_had_under_no_grad(trained, name):
+    expected = maps_of(name, trained.classifier, trained.images[:3], trained.labels[:3])
     with torch.no_grad():
-        found = explain(name, trained.classifier, trained.images[:3], trained.labels[:3])
+        found = maps_of(name, trained.classifier, trained.images[:3], trained.labels[:3])
         assert not torch.is_grad_enabled()
     assert torch.equal(found, expected)
 
 
-def test_the_target_is_what_is_explained(trained, explain, name):
-    first = explain(name, trained.classifier, trained.images, trained.labels)
-    other = explain(name, trained.classifier, trained.images, (trained.labels + 1) % 5)
-    assert not any(torch.equal(one, two) for one, two in zip(first, other, strict=True))
+def test_the_target_is_what_is_explained_unless_the_method_is_class_free(trained, name):
+    first = maps_of(name, trained.classifier, trained.images, trained.labels)
+    other = maps_of(name, trained.classifier, trained.images, (trained.labels + 1) % 5)
+    same = [torch.equal(one, two) for one, two in zip(first, other, strict=True)]
+    assert all(same) if traits_of(asked(name)).class_free else not any(same)
 
 
-def test_the_loss_falls_where_the_logarithm_of_the_probability_rises(trained, explain, name):
-    signed = {"relu": False} if "relu" in inspect.signature(implementation("attribution", name)).parameters else {}
+def test_the_map_of_the_loss_is_minus_that_of_the_log_probability_where_a_method_is_linear(trained, name):
+    settings = traits_of(asked(name)).linear
+    if settings is None:
+        pytest.skip(f"{name} declares that it is not linear in the score")
     images, target = trained.images[:5], trained.labels[:5]
     loss, logprob = (
-        explain(name, trained.classifier, images, target, score=one, **signed) for one in ("loss", "logprob")
+        maps_of(name, trained.classifier, images, target, score=one, **settings) for one in ("loss", "logprob")
     )
     assert torch.equal(loss, -logprob)
 
 
-def test_pixels_at_the_ends_of_their_range_are_explained_too(trained, explain, name):
+def test_pixels_at_the_ends_of_their_range_are_explained_too(trained, name):
     ends = torch.stack([torch.zeros(3, 16, 16), torch.ones(3, 16, 16), (torch.rand(3, 16, 16) > 0.5).float()])
-    assert torch.isfinite(explain(name, trained.classifier, ends, trained.labels[:3])).all()
-    look = trained.classifier.look(ends)
-    assert torch.isfinite(score_cotangent(look.logits, trained.labels[:3], "prob")).all()
+    found = explained(name, trained.classifier, ends, trained.labels[:3])
+    assert not any("not-finite" in flags for flags in found.flags)
+
+
+def tiny(height, width):
+    """A network for pictures of any size, with a map of the picture's size in it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+        )
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 20), (20, 8), (1, 6)])
+def test_pictures_may_be_oblong_or_a_single_pixel(make_classifier, name, size):
+    classifier = make_classifier(tiny(*size), size)
+    pixels = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(1))
+    refused = asked(name).refusal(classifier)
+    if refused:
+        assert size == (1, 1)
+        assert traits_of(asked(name)).watches == "layer"
+        assert "layer" in refused
+        return
+    target = torch.tensor([0, 1])
+    found = explained(name, classifier, pixels, target)
+    assert found.maps.shape == (2, *size)
+    assert torch.equal(maps_of(name, classifier, pixels[1:], target[1:], [1])[0], torch.from_numpy(found.maps[1]))
+
+
+def test_a_method_is_refused_with_a_reason_or_not_at_all(trained, wrap, name):
+    assert asked(name).refusal(trained.classifier) is None
+    flat = wrap(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)))
+    refused = asked(name).refusal(flat)
+    assert (refused is not None) == (traits_of(asked(name)).watches is not None)
+    assert refused is None or "use a method that needs none, such as gradient" in refused
+
+
+def test_a_second_use_of_a_method_draws_other_numbers(trained):
+    first = Method("attribution", "smoothgrad", asked("smoothgrad").settings)
+    second = Method("attribution", "smoothgrad", first.settings, occurrence=2)
+    target = Target(trained.labels[:2])
+    requests = [Request(first, target), Request(second, target), Request(first, Target(trained.labels[:2], "prob"))]
+    found = explain_batch(trained.classifier, trained.images[:2], requests, seed=0, digests=DIGESTS[:2])
+    assert not torch.equal(torch.from_numpy(found[0].maps), torch.from_numpy(found[1].maps))
+    again = explain_batch(trained.classifier, trained.images[:2], requests[:1], seed=1, digests=DIGESTS[:2])
+    assert not torch.equal(torch.from_numpy(found[0].maps), torch.from_numpy(again[0].maps))
+
+
+class Counter:
+    """Counts forward passes, backward passes, and backward passes that go on to the first layer."""
+
+    def __init__(self, network):
+        self.forward = self.backward = self.to_the_pixels = 0
+        first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+        self.handles = [
+            network.register_forward_hook(self._count_forward),
+            first.register_forward_hook(lambda _module, _inputs, output: self._count(output, "to_the_pixels")),
+        ]
+
+    def _count_forward(self, _module, _inputs, output):
+        self.forward += 1
+        self._count(output, "backward")
+
+    def _count(self, output, name):
+        if output.requires_grad:
+            output.register_hook(lambda _: setattr(self, name, getattr(self, name) + 1))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for handle in self.handles:
+            handle.remove()
+
+
+SHARING = ["gradient", "input-x-gradient", "grad-cam"]
+
+
+def test_gradient_input_x_gradient_and_grad_cam_cost_one_forward_and_one_backward_pass(trained):
+    target, layer = Target(trained.labels[:20]), pick_layer(trained.classifier, None)
+    requests = [Request(asked(name), target, layer) for name in SHARING]
+    with Counter(trained.classifier.network) as counter:
+        found = explain_batch(trained.classifier, trained.images[:20], requests, seed=0, digests=DIGESTS[:20])
+    assert (counter.forward, counter.backward, counter.to_the_pixels) == (1, 1, 1)
+    for name, one in zip(SHARING, found, strict=True):
+        alone = maps_of(name, trained.classifier, trained.images[:20], trained.labels[:20])
+        assert torch.equal(torch.from_numpy(one.maps), alone)
+
+
+def test_requests_in_any_order_cost_one_backward_pass_per_target(trained):
+    layer = pick_layer(trained.classifier, None)
+    targets = [Target(trained.labels[:20], score) for score in SCORES]
+    requests = [Request(asked(name), target, layer) for name in SHARING for target in targets]
+    with Counter(trained.classifier.network) as counter:
+        explain_batch(trained.classifier, trained.images[:20], requests, seed=0, digests=DIGESTS[:20])
+    assert (counter.forward, counter.backward) == (1, len(SCORES))
+
+
+def test_grad_cam_alone_does_not_pay_for_the_pixels(trained):
+    target, layer = Target(trained.labels[:20]), pick_layer(trained.classifier, None)
+    with Counter(trained.classifier.network) as counter:
+        explain_batch(
+            trained.classifier,
+            trained.images[:20],
+            [Request(asked("grad-cam"), target, layer)],
+            seed=0,
+            digests=DIGESTS[:20],
+        )
+    assert (counter.forward, counter.backward, counter.to_the_pixels) == (1, 1, 0)
+
+
+class Steep(nn.Module):
+    """Two logits, the first above the second by so much that a probability is flat beyond float32."""
+
+    def __init__(self, gap):
+        super().__init__()
+        self.gap = gap
+
+    def forward(self, pixels):
+        value = pixels.mean((1, 2, 3))
+        return torch.stack([value + self.gap, 0 * value], 1)
+
+
+@pytest.mark.parametrize(("gap", "flags"), [(5, ()), (60, ()), (200, ("underflow",)), (800, ("blank",))])
+def test_a_map_that_float32_cannot_hold_is_not_called_blank(wrap, gap, flags):
+    found = explained("gradient", wrap(Steep(gap)), torch.rand(1, 3, 8, 8), torch.tensor([0]), score="prob")
+    assert found.flags == (flags,)
+    if not flags:
+        expected = torch.tensor(-float(gap) - 0.5).double().exp() / 64  # of about the slope of a sigmoid far out
+        assert 0.3 < float(found.maps.mean()) / float(expected) < 3
+
+
+@pytest.mark.parametrize("score", ["prob", "loss", "logit"])
+def test_half_precision_has_no_false_blanks(trained, wrap, name, score):
+    low = wrap(trained.network, classes=5, size=16, precision="fp16")
+    settings = traits_of(asked(name)).linear or {}  # Grad-CAM with its sign: nothing is cut off
+    found = explained(name, low, trained.images, trained.labels, score=score, **settings)
+    exact = explained(name, trained.classifier, trained.images, trained.labels, score=score, **settings)
+    assert not any(found.flags)
+    assert not any(exact.flags)
+    pairs = zip(torch.from_numpy(found.maps), torch.from_numpy(exact.maps), strict=True)
+    likeness = [float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]).double())[0, 1]) for a, b in pairs]
+    assert sorted(likeness)[len(likeness) // 2] > 0.99
+
+
+def test_maps_that_do_not_fit_are_refused(trained, monkeypatch):
+    module = importlib.import_module("advcli.attributions.gradient")
+    monkeypatch.setattr(module, "reduce_channels", lambda gradient, how: gradient[:, :, 0])
+    with pytest.raises(ContractError, match="gradient gave maps"):
+        explained("gradient", trained.classifier, trained.images[:2], trained.labels[:2])
+
+
+def test_a_view_is_what_a_method_gets(trained):
+    view = View(trained.classifier, trained.images[:2])
+    made = implementation("attribution", "gradient")
+    assert made(view, Target(trained.labels[:2])).dtype == torch.float64

@@ -1,4 +1,4 @@
-"""Gradient, integrated gradients and Grad-CAM against captum, pytorch-grad-cam and what is known in closed form."""
+"""Attributions against captum, pytorch-grad-cam and what is known in closed form."""
 
 import copy
 
@@ -11,12 +11,38 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
-from advcli.attributions.grad_cam import grad_cam
-from advcli.attributions.gradient import gradient
-from advcli.attributions.integrated_gradients import integrated_gradients
+from advcli.attributions import grad_cam as grad_cam_module
+from advcli.attributions import gradient as gradient_module
+from advcli.attributions import input_x_gradient as input_x_gradient_module
+from advcli.attributions import integrated_gradients as integrated_gradients_module
+from advcli.attributions import smoothgrad as smoothgrad_module
+from advcli.attributions._noise import SampleNoise
+from advcli.core.scores import Target
 from advcli.models.layers import pick_layer
+from advcli.models.view import View
 
 EXACT, SINGLE = 1e-6, 1e-5  # relative to the largest value: float64 rounded once, and float32 throughout
+
+
+def called_as(method):
+    """Give a method as a function of classifier, pixels, classes and score, in float32."""
+
+    def call(classifier, pixels, classes, *, score="logit", **settings):
+        watch = [settings["layer"].name] if "layer" in settings else []
+        return method(View(classifier, pixels, watch=watch), Target(classes, score), **settings).float()
+
+    return call
+
+
+gradient = called_as(gradient_module.gradient)
+input_x_gradient = called_as(input_x_gradient_module.input_x_gradient)
+integrated_gradients = called_as(integrated_gradients_module.integrated_gradients)
+grad_cam = called_as(grad_cam_module.grad_cam)
+smoothgrad = called_as(smoothgrad_module.smoothgrad)
+
+
+def noise_of(count, seed=0):
+    return SampleNoise.of(seed, [f"picture {place}" for place in range(count)], "smoothgrad")
 
 
 def assert_close(found, expected, relative):
@@ -62,7 +88,7 @@ class Scored(nn.Module):
 def test_the_gradient_is_captums_saliency(trained, pair, score):
     ours, theirs, relative = pair
     pixels = trained.images.clone().requires_grad_()
-    saliency = captum.attr.Saliency(Scored(theirs, score)).attribute(pixels, target=trained.labels, abs=False)
+    saliency = captum.attr.Saliency(Scored(theirs, score)).attribute(pixels, target=trained.labels, abs=False).detach()
     for reduce, expected in (
         ("sum", saliency.sum(1)),
         ("max", saliency.abs().amax(1)),
@@ -70,6 +96,72 @@ def test_the_gradient_is_captums_saliency(trained, pair, score):
     ):
         found = gradient(ours, trained.images, trained.labels, score=score, reduce=reduce)
         assert_close(found, expected, 10 * relative if score == "prob" else relative)
+
+
+def test_input_x_gradient_is_captums(trained, pair):
+    ours, theirs, relative = pair
+    reference = captum.attr.InputXGradient(theirs)
+    expected = reference.attribute(trained.images.clone().requires_grad_(), target=trained.labels).detach()
+    assert_close(input_x_gradient(ours, trained.images, trained.labels), expected.double().sum(1), relative)
+
+
+def samples_of(noise, images, samples, level):
+    """The noisy pictures, drawn one at a time."""
+    for index in range(samples):
+        rows = torch.arange(len(images))
+        drawn = noise.normal(rows, torch.full_like(rows, index), *images.shape[1:])
+        ranges = [level * float(image.max() - image.min()) for image in images]
+        sigma = torch.tensor(ranges, dtype=torch.float64).view(-1, 1, 1, 1)
+        yield (images.double() + sigma * drawn.double()).float()
+
+
+@pytest.mark.parametrize("score", ["logit", "prob"])
+@pytest.mark.parametrize("reduce", ["sum", "l2"])
+def test_smoothgrad_is_the_mean_of_the_gradients_of_noisy_pictures(trained, smooth_pair, score, reduce):
+    ours, theirs, relative = smooth_pair
+    noise = noise_of(len(trained.images))
+    total = 0
+    for noisy in samples_of(noise, trained.images, 7, 0.3):
+        assert noisy.min() < 0  # never clamped
+        leaf = noisy.requires_grad_()
+        chosen = Scored(theirs, score)(leaf).gather(1, trained.labels[:, None]).sum()
+        total = total + torch.autograd.grad(chosen, leaf)[0].double()
+    expected = (total / 7).sum(1) if reduce == "sum" else (total / 7).norm(dim=1)
+    settings = {"noise": noise, "samples": 7, "noise_level": 0.3, "reduce": reduce, "score": score}
+    assert_close(smoothgrad(ours, trained.images, trained.labels, **settings), expected, 10 * relative)
+
+
+def test_one_noiseless_sample_of_smoothgrad_is_the_gradient(trained):
+    arguments = (trained.classifier, trained.images, trained.labels)
+    found = smoothgrad(*arguments, noise=noise_of(40), samples=1, noise_level=0.0)
+    assert torch.equal(found, gradient(*arguments))
+
+
+def test_smoothgrad_of_a_sum_of_squares_is_twice_the_picture(wrap):
+    classifier = wrap(Function(lambda x: x.square().sum((1, 2, 3))))
+    pixels = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    zero = torch.zeros(1, dtype=torch.int64)
+    found = smoothgrad(classifier, pixels, zero, noise=noise_of(1), samples=4000, noise_level=0.15)
+    sigma = 0.15 * float(pixels.max() - pixels.min())
+    error = (found - 2 * pixels.sum(1)) / (2 * sigma * (3 / 4000) ** 0.5)  # in standard deviations of its mean
+    assert 0.8 < float(error.std()) < 1.2
+    assert float(error.mean().abs()) < 0.5
+
+
+def test_the_noise_of_a_picture_is_as_wide_as_its_own_range(wrap):
+    seen = []
+
+    def watched(x):
+        seen.append(x.detach().clone())
+        return x.sum((1, 2, 3))
+
+    classifier = wrap(Function(watched))
+    pixels = torch.stack([torch.full((3, 8, 8), 0.5), torch.linspace(0.2, 0.6, 192).view(3, 8, 8)])
+    seen.clear()
+    smoothgrad(classifier, pixels, torch.zeros(2, dtype=torch.int64), noise=noise_of(2), samples=400)
+    points = torch.cat(seen)[:800].view(400, 2, 3, 8, 8)  # index by index, both pictures each time
+    assert torch.equal(points[:, 0], torch.full((400, 3, 8, 8), 0.5).double())
+    assert float((points[:, 1] - pixels[1]).std()) == pytest.approx(0.15 * 0.4, rel=0.01)
 
 
 BASELINES = {"black": 0.0, "white": 1.0, "grey": 0.5}

@@ -89,10 +89,22 @@ def out(tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def records():
-    """The records of a run, by path."""
+def lines():
+    """The records of a run, in the order of the file."""
 
     def read(folder):
-        return {line["path"]: line for line in map(json.loads, (folder / "records.jsonl").read_text().splitlines())}
+        return [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def records(lines):
+    """The records of a run with one case, by item."""
+
+    def read(folder):
+        found = {line["item"]: line for line in lines(folder)}
+        assert len(found) == len(lines(folder))
+        return found
 
     return read

@@ -37,10 +37,10 @@ def test_summary_has_the_agreed_names(run):
     assert summary["images"] == 24
     assert summary["errors"] == 0
     assert summary["robust_accuracy"] == 0
-    assert 0 < summary["passes_per_image"] < 6
+    assert 0 < summary["forward_passes_per_image"] < 6
 
 
-def test_every_picture_counted_as_fooling_fools_an_independent_copy_of_the_network(run, records):
+def test_every_picture_counted_as_misclassified_is_so_for_an_independent_copy_of_the_network(run, records):
     """Another process would load the file and the picture just so: one at a time, nothing folded, plain layout."""
     network, card = load_network(ModelRequest())
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (card.preprocessing.mean, card.preprocessing.std))
@@ -50,34 +50,44 @@ def test_every_picture_counted_as_fooling_fools_an_independent_copy_of_the_netwo
         with torch.no_grad():
             prediction = card.classes[int(network((adversarial - mean) / std).argmax())]
         assert prediction == record["adversarial_prediction"], path
-        if record["fooled_as_saved"]:
+        if record["misclassified_as_saved"]:
             counted += 1
             assert prediction != record["label"], path
-    assert counted == sum(record["fooled_as_saved"] for record in records(run[0]).values()) > 0
+    assert counted == sum(record["misclassified_as_saved"] for record in records(run[0]).values()) > 0
 
 
-def test_saved_pictures_stay_in_the_ball_and_the_record_says_how_far_they_went(run, records):
-    for record in records(run[0]).values():
-        before, after = (as_the_network_sees(run[0] / record["files"][kind]) for kind in ("original", "adversarial"))
+def test_saved_pictures_stay_in_the_ball_and_the_record_says_how_far_they_went(run, photos, records):
+    for path, record in records(run[0]).items():
+        before, after = as_the_network_sees(photos / path), as_the_network_sees(run[0] / record["files"]["adversarial"])
         assert (255 * (after - before)).abs().round().max() <= 8
-        assert record["linf"] == pytest.approx(float((after - before).abs().max()), abs=1e-6)
-        assert record["l2"] == pytest.approx(float((after - before).norm()), rel=1e-5)
+        assert record["linf_as_saved"] == pytest.approx(float((after - before).abs().max()), abs=1e-6)
+        assert record["l2_as_saved"] == pytest.approx(float((after - before).norm()), rel=1e-5)
+        assert record["linf"] <= 8 / 255 + 1e-7
 
 
-def test_pictures_are_named_after_the_image(run, records):
-    files = records(run[0])["cat/00.png"]["files"]
-    assert files == {
-        kind: f"images/cat/00.png.{kind}.png" for kind in ("original", "adversarial", "difference", "panel")
+def test_pictures_are_named_after_the_image_and_the_case(run, records):
+    record = records(run[0])["cat/00.png"]
+    assert record["case"] == "pgd-8_255"
+    assert record["files"] == {
+        kind: f"images/cat/00.png.pgd-8_255.{kind}.png" for kind in ("adversarial", "difference", "panel")
     }
-    assert all((run[0] / path).stat().st_size for path in files.values())
+    assert all((run[0] / path).stat().st_size for path in record["files"].values())
+
+
+def test_the_original_is_kept_where_the_file_is_not_what_the_network_sees(main, out, lines):
+    main("attack", "--limit", "1", "--method", "fgsm", "--out", out)
+    (record,) = lines(out)
+    assert set(record["files"]) == {"original", "adversarial", "difference", "panel"}
+    assert as_the_network_sees(out / record["files"]["original"]).shape == (1, 3, 32, 32)
 
 
 def test_tables_hold_what_the_records_hold(run, records):
     frame = pd.read_parquet(run[0] / "records.parquet")
-    lines = records(run[0])
-    assert dict(zip(frame["path"], frame["l2"], strict=True)) == {path: line["l2"] for path, line in lines.items()}
-    methods = pd.read_csv(run[0] / "tables" / "methods.csv")
-    assert methods.loc[0, "robust_accuracy"] == 0
+    found = records(run[0])
+    assert dict(zip(frame["item"], frame["l2"], strict=True)) == {path: line["l2"] for path, line in found.items()}
+    cases = pd.read_csv(run[0] / "tables" / "cases.csv")
+    assert list(cases["case"]) == ["pgd-8_255"]
+    assert cases.loc[0, "robust_accuracy"] == 0
 
 
 def test_a_targeted_attack_reaches_its_class(main, photos, out, records):
@@ -86,16 +96,62 @@ def test_a_targeted_attack_reaches_its_class(main, photos, out, records):
     assert {line["adversarial_prediction"] for line in records(out).values()} == {"frog"}
 
 
-def test_several_methods_give_a_record_each_and_the_worst_case(main, photos, out):
+def test_several_methods_give_a_record_each_and_the_worst_case(main, photos, out, lines):
     done = main("attack", photos / "cat", "--method", "gaussian-noise", "--method", "fgsm", "--json", "--out", out)
     summary = done.json()["summary"]
-    lines = [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
-    assert [line["method"] for line in lines] == ["gaussian-noise", "fgsm"] * 8
-    fooled = {
-        path: any(line["fooled"] for line in lines if line["path"] == path) for path in {x["path"] for x in lines}
-    }
-    assert summary["robust_accuracy"] == 1 - sum(fooled.values()) / 8
-    assert summary["methods"]["fgsm"]["robust_accuracy"] <= summary["methods"]["gaussian-noise"]["robust_accuracy"]
+    found = lines(out)
+    assert [line["method"] for line in found] == ["fgsm", "gaussian-noise"] * 8
+    lost = {line["item"] for line in found if line["misclassified"]}
+    right = {line["item"] for line in found if line["prediction"] == line["label"]}
+    assert summary["robust_accuracy"] == len(right - lost) / 8
+    cases = {row["method"]: row for row in summary["cases"]}
+    assert cases["fgsm"]["robust_accuracy"] <= cases["gaussian-noise"]["robust_accuracy"]
+    assert summary["robust_accuracy"] <= cases["fgsm"]["robust_accuracy"]
+
+
+def test_a_list_of_eps_is_a_curve_with_a_case_each(main, photos, out, lines):
+    done = main("attack", photos / "cat", "--eps", "1/255,4/255,8/255", "--method", "fgsm", "--json", "--out", out)
+    cases = done.json()["summary"]["cases"]
+    assert [row["case"] for row in cases] == ["fgsm-1_255", "fgsm-4_255", "fgsm-8_255"]
+    rates = [row["robust_accuracy"] for row in cases]
+    assert rates == sorted(rates, reverse=True)
+    implied = [line for line in lines(out) if line["implied"]]
+    assert all(line["forward_passes"] in (0, None) for line in implied)
+
+
+def test_a_value_added_to_an_axis_does_only_the_new_case(main, photos, out):
+    command = ["attack", photos / "cat", "--method", "fgsm", "--json", "--out", out]
+    first = main(*command, "--eps", "4/255")
+    pictures = {path: path.stat().st_mtime_ns for path in (out / "images").rglob("*.png")}
+    second = main(*command, "--eps", "4/255,8/255")
+    assert "8 of 16 results were done before" in second.err
+    assert [row["case"] for row in second.json()["summary"]["cases"]] == ["fgsm-4_255", "fgsm-8_255"]
+    assert second.json()["summary"]["cases"][0] == first.json()["summary"]["cases"][0]
+    assert {path: path.stat().st_mtime_ns for path in pictures} == pictures
+
+
+def test_a_target_that_is_the_label_does_not_apply_and_is_no_error(main, photos, out, lines):
+    done = main("attack", photos, "--target", "cat", "--method", "fgsm", "--out", out, "--json")
+    assert done.code == 0
+    assert {line["status"] for line in lines(out) if line["label"] == "cat"} == {"not-applicable"}
+    assert done.json()["summary"]["images"] == 24
+    assert done.json()["summary"]["clean_accuracy"] is not None
+
+
+def test_several_models_read_the_images_each_in_its_own_way(main, photos, out, lines, tmp_path):
+    own = tmp_path / "small.py"
+    own.write_text(
+        "import torch\n"
+        "def small():\n"
+        "    torch.manual_seed(0)\n"
+        "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 10))\n"
+    )
+    models = ["--model", "cifar10-resnet20", "--model", f"{own}:small", "--size", "16"]
+    report = main("attack", photos / "cat", *models, "--method", "fgsm", "--json", "--out", out).json()
+    assert [model["size"] for model in report["models"]] == [[32, 32], [16, 16]]
+    assert len(report["summary"]["models"]) == 2
+    assert [line["case"] for line in lines(out)[:1]] == ["fgsm-8_255"]
+    assert len(lines(out)) == 16
 
 
 def test_bf16_claims_nothing_that_fp32_denies(main, photos, out, records):

@@ -5,8 +5,20 @@ import sys
 
 import pytest
 
-COMMANDS = ("saliency", "attack", "explain", "compare", "train")
-HEAVY = {"torch", "torchvision", "numpy", "PIL", "pandas", "scipy", "skimage", "matplotlib", "pyarrow", "jinja2"}
+COMMANDS = ("attack", "compare", "explain", "saliency", "train")
+HEAVY = {
+    "torch",
+    "torchvision",
+    "numpy",
+    "PIL",
+    "rich",
+    "pandas",
+    "scipy",
+    "skimage",
+    "matplotlib",
+    "pyarrow",
+    "jinja2",
+}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([command, "--help"] for command in COMMANDS)])
@@ -25,16 +37,43 @@ def test_help_imports_nothing_heavy(arguments):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_with_an_example(main, command):
+def test_help_of_a_command_fits_on_a_screen_and_has_three_examples(main, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
     done = main(command, "--help")
+    page = done.out.splitlines()
     assert done.code == 0
-    assert f"Example: advcli {command}" in " ".join(done.out.split())
+    assert len(page) <= 60
+    assert max(map(len, page)) <= 80
+    assert sum(line.startswith(f"  advcli {command}") for line in page) == 3
+    assert "<bool>" not in done.out
+    assert "--help-all" in done.out
 
 
-def test_the_front_page_shows_the_questions_first(main):
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_all_describes_every_option(main, command):
+    short, everything = main(command, "--help").out, main(command, "--help-all").out
+    assert "Folder of the run" not in short
+    assert "Folder of the run" in everything
+    options = {word.partition("/")[0] for word in short.split() if word.startswith("--")}
+    described = {word.strip(",").partition("/")[0] for word in everything.split()}
+    assert options <= described
+
+
+def test_commands_are_the_files_of_the_engine(main):
+    from advcli.cli import commands
+
+    assert set(commands.names()) == set(COMMANDS)
     page = main("--help").out
-    places = [page.index(f"│ {name} ") for name in (*COMMANDS, "run", "model")]
+    places = [page.index(f"\n  {name} ") for name in (*COMMANDS, "run", "model")]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("words", [[], ["run"], ["model"]])
+def test_a_group_alone_prints_its_help_and_nothing_else(main, words):
+    done = main(*words)
+    assert done.code == 0
+    assert done.out == main(*words, "--help").out
+    assert done.err == ""
 
 
 def test_version_is_the_packages(main):
@@ -53,8 +92,14 @@ def test_list_names_every_attack_with_settings_and_source(main):
 
 def test_schema_of_a_command_names_the_fields_of_its_records(main):
     schema = main("run", "schema", "attack").json()
-    assert {"path", "sha256", "fooled_as_saved", "passes", "files"} <= set(schema["properties"])
+    assert {"item", "path", "sha256", "misclassified_as_saved", "forward_passes", "files"} <= set(schema["properties"])
     assert "robust" not in schema["properties"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_schema(main, command):
+    assert "item" in main("run", "schema", command).json()["properties"]
+    assert "summary" in main("run", "schema", command, "--report").json()["properties"]
 
 
 def test_layers_of_a_model_are_listed_in_the_order_of_the_network(main):

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -26,14 +27,28 @@ def told(done, code, *words):
     ("arguments", "words"),
     [
         (["--eps", "0"], ["--eps 0", "8/255"]),
-        (["--eps", "-1"], ["--eps -1"]),
+        (["--eps", "-1"], ["--eps", "-1"]),
         (["--eps", "abc"], ["'abc'"]),
         (["--eps", "1/0"], ["'1/0'"]),
         (["--eps", "nan"], ["'nan'"]),
         (["--method", "pdg"], ["'pdg'", "pgd"]),
         (["--method", "pgd:stps=3"], ["'stps'", "steps"]),
-        (["--method", "pgd:steps=0"], ["steps=0", "at least 1"]),
-        (["--method", "pgd:norm=l7"], ["norm=l7", "linf, l2"]),
+        (["--method", "pgd:steps=0"], ["steps=0", "greater than or equal to 1"]),
+        (["--method", "pgd:norm=l7"], ["norm=l7", "linf"]),
+        (["--method", "pgd:steps=3,steps=4"], ["steps twice"]),
+        (["--method", "pgd:steps=3", "--steps", "4"], ["--steps", "pgd:steps="]),
+        (["--method", "pgd:steps=1e22"], ["steps=1e22"]),
+        (["--eps", "8"], ["8", "did you mean 8/255?"]),
+        (["--eps", "4/255,4/255"], ["twice"]),
+        (["--eps", "4/255", "--method", "pgd", "--method", "pgd:norm=l2"], ["eps=0.5"]),
+        (["--batch-size", "99999999999999999999"], ["batch-size"]),
+        (["--block", "1000000000"], ["block"]),
+        (["--seed", "-1"], ["--seed -1"]),
+        (["--size", "100000"], ["--size 100000", "GB"]),
+        (["--std", "1e-300,1,1"], ["--std"]),
+        (["--model", ""], ["--model ''"]),
+        (["--labels", ""], ["--labels ''"]),
+        (["--model", "resnet18", "--model", "resnet18"], ["twice"]),
         (["--method", "fgsm", "--steps", "3"], ["--steps"]),
         (["--method", "ascent", "--eps", "8/255"], ["--eps"]),
         (["--method", "gaussian-noise", "--target", "cat"], ["target"]),
@@ -44,9 +59,10 @@ def told(done, code, *words):
         (["--precision", "fp8"], ["fp8"]),
         (["--mean", "1,2"], ["--mean"]),
         (["--nonsense"], ["--nonsense"]),
-        (["--limit", "0"], ["limit"]),
+        (["--limit", "0"], ["--limit 0"]),
         (["--json", "--quiet"], ["--json"]),
         (["--fail-under", "robust_accuracy"], ["--fail-under"]),
+        (["--fail-under", "robust=0.3"], ["--fail-under", "robust_accuracy"]),
     ],
 )
 def test_wrong_settings_exit_with_2(main, photos, out, arguments, words):
@@ -143,7 +159,7 @@ def test_broken_files_become_records_and_the_rest_is_done(main, photos, out, tmp
     assert done.json()["summary"]["images"] == 5
     assert "error: cat/" in done.err
     assert "Traceback" not in done.err
-    lines = {line["path"]: line for line in map(json.loads, (out / "records.jsonl").read_text().splitlines())}
+    lines = {line["item"]: line for line in map(json.loads, (out / "records.jsonl").read_text().splitlines())}
     assert {path: line["status"] for path, line in lines.items()} == {
         "cat/good.png": "ok",
         "cat/empty.png": "error",
@@ -156,25 +172,25 @@ def test_broken_files_become_records_and_the_rest_is_done(main, photos, out, tmp
     assert main("attack", folder.parent, "--out", out, "--json").json()["summary"]["errors"] == 3
 
 
-def test_a_target_that_is_the_label_is_an_error_of_that_image(main, photos, out):
-    done = main("attack", photos / "cat" / "00.png", "--target", "cat", "--out", out)
-    told(done, 3, "own label", "00.png")
-
-
-def test_a_gate_that_is_not_met_exits_with_1(main, photos, out):
+def test_a_gate_that_is_not_met_exits_with_1_and_names_figure_interval_and_bound(main, photos, out):
     done = main("attack", photos / "cat", "--out", out, "--fail-under", "robust_accuracy=0.5", "--json")
     assert done.code == 1
-    assert "error: robust_accuracy 0 is under 0.5" in done.err
+    assert re.search(r"error: robust_accuracy 0 \[0, 0\.\d+\] is under 0\.5 \(--fail-under\)", done.err)
     assert main("attack", photos / "cat", "--out", out, "--fail-over", "robust_accuracy=0.5", "--json").code == 0
 
 
+def test_a_gate_is_read_before_the_model(main, photos, out):
+    done = main("attack", photos, "--model", "no-such-model", "--fail-under", "robust=0.3", "--out", out)
+    told(done, 2, "no figure 'robust'", "robust_accuracy")
+
+
 def test_our_own_fault_exits_with_70_and_shows_its_traceback_only_when_asked(main, photos, out, monkeypatch):
-    import advcli.engine.run as engine
+    import advcli.runs.life as life
 
     def broken(*_):
         raise ZeroDivisionError("of our own")
 
-    monkeypatch.setattr(engine, "inspect", broken)
+    monkeypatch.setattr(life, "first_report", broken)
     done = main("attack", photos, "--out", out)
     told(done, 70, "ZeroDivisionError: of our own", "--debug")
     assert "Traceback" in main("attack", photos, "--out", out, "--debug").err
@@ -224,3 +240,13 @@ def test_results_inside_the_folder_of_images_are_no_images(main, photos, tmp_pat
     for _ in range(2):
         done = main("saliency", folder, "--json", "--out", folder / "results")
         assert done.json()["summary"]["images"] == 1
+
+
+def test_two_names_that_read_alike_are_two_records(main, photos, out, tmp_path):
+    folder = tmp_path / "alike"
+    folder.mkdir()
+    for name in (os.fsdecode(b"caf\xe9.png"), r"caf\udce9.png"):
+        (folder / name).write_bytes((photos / "cat" / "00.png").read_bytes())
+    done = main("saliency", folder, "--jsonl", "--out", out)
+    assert done.code == 0, done.err
+    assert len({line["item"] for line in done.lines()}) == 2

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from advcli.core.scores import score_cotangent, score_value
+from advcli.core.scores import Target, score_cotangent, score_value
 
 LOGITS = torch.randn(7, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2
 TARGET = torch.arange(7) % 4
@@ -31,13 +31,26 @@ def test_values_and_derivatives_are_those_of_the_softmax(score, value, derivativ
 def test_a_row_knows_nothing_of_its_neighbors(score):
     logits = LOGITS.float()
     together = score_cotangent(logits, TARGET, score)
-    assert together.dtype == torch.float32
+    assert together.dtype == torch.float64
     for row in range(7):
         assert torch.equal(score_cotangent(logits[row : row + 1], TARGET[row : row + 1], score)[0], together[row])
 
 
-def test_logprob_is_not_flat_where_the_network_is_sure():
+def test_scores_are_not_flat_where_the_network_is_sure():
     sure = torch.tensor([[0.0, 200.0, 0.0]])
-    assert not score_cotangent(sure, torch.tensor([1]), "prob").any()
+    tiny = torch.tensor(-200.0).double().exp()
+    probability = score_cotangent(sure, torch.tensor([1]), "prob")
+    assert torch.allclose(probability / tiny, torch.tensor([[-1.0, 2.0, -1.0]]).double())
     rival = score_cotangent(sure, torch.tensor([0]), "logprob")
-    assert torch.allclose(rival, torch.tensor([[1.0, -1.0, 0.0]]))
+    assert torch.allclose(rival, torch.tensor([[1.0, -1.0, 0.0]]).double())
+
+
+def test_a_target_gives_the_score_of_the_rows_that_are_chosen():
+    target = Target(TARGET, "prob")
+    rows = torch.tensor([5, 2, 2])
+    assert len(target[rows]) == 3
+    assert torch.equal(target[rows].value(LOGITS[rows]), target.value(LOGITS)[rows])
+    assert torch.equal(target[rows].cotangent(LOGITS[rows]), target.cotangent(LOGITS)[rows])
+    assert target.same_as(Target(TARGET.clone(), "prob"))
+    assert not target.same_as(Target(TARGET, "logit"))
+    assert not target.same_as(target[rows])

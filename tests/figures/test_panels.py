@@ -3,9 +3,23 @@
 import numpy as np
 import pytest
 
-from advcli.figures.colors import NEUTRAL
-from advcli.figures.lettering import lettering, line_height
-from advcli.figures.panels import AIR, EMPHASIS, GAP, MARGIN, NARROWEST, TITLE_SIZE, Tile, difference, panel
+from advcli.figures.colors import legend
+from advcli.figures.lettering import lettering, line_height, text_width
+from advcli.figures.panels import (
+    AIR,
+    BAR_GAP,
+    BAR_WIDTH,
+    EMPHASIS,
+    GAP,
+    HEAD_SIZE,
+    LINE_SIZE,
+    MARGIN,
+    NARROWEST,
+    TITLE_SIZE,
+    Bar,
+    Tile,
+    panel,
+)
 
 TOP = MARGIN + line_height(TITLE_SIZE) + AIR
 
@@ -80,30 +94,31 @@ def test_a_panel_is_the_same_every_time():
     assert np.array_equal(panel(tiles), panel(tiles))
 
 
-def test_a_perturbation_is_stretched_over_its_range():
-    before = np.full((4, 4, 3), 100, dtype=np.uint8)
-    after = before.copy()
-    after[0, 0, 0], after[1, 1, 1] = 108, 92
-    shown, magnification = difference(before, after)
-    assert magnification == pytest.approx(255 / 16)
-    assert (shown[0, 0, 0], shown[1, 1, 1], shown[2, 2, 2]) == (255, 0, 128)
+def test_a_title_stands_above_all_tiles_and_moves_them_down():
+    plain, titled = panel([[Tile(picture(), "x")]]), panel([[Tile(picture(), "x")]], "cat/0000.png", "is cat")
+    head = line_height(HEAD_SIZE) + line_height(LINE_SIZE) + AIR
+    assert titled.shape[0] == plain.shape[0] + head
+    assert np.array_equal(titled[MARGIN + head :], plain[MARGIN:])
+    assert (titled[MARGIN : MARGIN + head] < 255).any()
+    assert (panel([[Tile(picture(), "")]], "W" * 500)[:, -MARGIN:] == 255).all(), "a long title is shortened"
 
 
-def test_an_unchanged_picture_is_neutral_and_not_magnified():
-    shown, magnification = difference(picture(), picture())
-    assert magnification == 0
-    assert (shown == NEUTRAL).all()
+def test_a_color_bar_stands_beside_its_picture_with_numbers_at_its_ends():
+    bar = Bar(legend(signed=True), "0.5", "0", "-0.5")
+    drawn = panel([[Tile(picture(), "", bar=bar)]])
+    left = MARGIN + 224 + BAR_GAP
+    column = drawn[TOP : TOP + 224, left : left + BAR_WIDTH]
+    assert (column == column[:, :1]).all()
+    assert np.array_equal(column[[0, -1], 0], legend(signed=True)[[0, -1]])
+    assert (drawn[TOP : TOP + 18, left + BAR_WIDTH :] < 255).any()
+    assert drawn.shape[1] == 2 * MARGIN + 224 + bar.width
 
 
-def test_a_picture_that_is_lighter_all_over_does_not_pass_for_unchanged():
-    before = np.full((4, 4, 3), 100, dtype=np.uint8)
-    shown, magnification = difference(before, before + 5)
-    assert magnification == 51
-    assert (shown == 255).all()
-
-
-def test_the_whole_range_of_bytes_is_subtracted_without_wrapping_round():
-    before = np.array([[[0, 255, 0]]], dtype=np.uint8)
-    shown, magnification = difference(before, before[..., ::-1] ^ 255)
-    assert magnification == pytest.approx(255 / 510)
-    assert shown.tolist() == [[[255, 0, 255]]]
+@pytest.mark.parametrize("size", [12, 13, 15])
+def test_words_stand_apart_by_the_width_of_a_space(size):
+    drawn = lettering("for truck", size, 500)
+    blank = np.flatnonzero((drawn == 255).all(axis=(0, 2)))
+    runs = np.split(blank, np.flatnonzero(np.diff(blank) > 1) + 1)
+    inner = [len(run) for run in runs if run[0] > 0 and run[-1] < drawn.shape[1] - 1]
+    assert max(inner) >= max(3, size // 4)
+    assert text_width("for truck", size) == drawn.shape[1]

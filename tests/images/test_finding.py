@@ -32,6 +32,10 @@ def paths(*arguments: str, stdin: bytes = b"", **options: bool) -> list[str]:
     return [source.path for source in find(arguments, stdin=io.BytesIO(stdin), **options)]
 
 
+def listed(path: str, named: str, label: str | None = None) -> Source:
+    return Source(path, Path.cwd() / named, label, named)
+
+
 def lines(*records: dict[str, object]) -> bytes:
     return b"".join(json.dumps(record).encode() + b"\n" for record in records)
 
@@ -41,7 +45,8 @@ def test_a_folder_gives_its_pictures_sorted_and_relative():
         "photos/dog/2.jpg", "photos/dog/1.PNG", "photos/cat/a/b/3.tif", "photos/0.webp", "photos/x.gif", "photos/x.bmp"
     )
     assert paths("photos") == ["0.webp", "cat/a/b/3.tif", "dog/1.PNG", "dog/2.jpg", "x.bmp", "x.gif"]
-    assert find(["photos"])[1].location == Path("photos/cat/a/b/3.tif")
+    found = find(["photos"])[1]
+    assert (found.location, found.shown) == (Path.cwd() / "photos/cat/a/b/3.tif", "photos/cat/a/b/3.tif")
 
 
 @pytest.mark.parametrize("argument", ["photos/", "./photos", "photos/../photos", "photos/cat/.."])
@@ -52,7 +57,7 @@ def test_a_folder_may_be_spelt_in_any_way(argument):
 
 def test_the_working_directory_is_a_folder_too():
     touch("cat/1.png")
-    assert find(["."]) == [Source("cat/1.png", Path("cat/1.png"))]
+    assert find(["."]) == [listed("cat/1.png", "cat/1.png")]
 
 
 def test_other_files_and_hidden_ones_in_a_folder_are_left_out():
@@ -245,10 +250,22 @@ def test_names_that_are_no_utf8_are_spelt_out():
     Path(os.fsdecode(b"caf\xe9.png")).touch()
     (source,) = find(["."])
     assert source.path == r"caf\udce9.png"
-    assert os.fsencode(source.location) == b"caf\xe9.png"
+    assert os.fsencode(source.named) == b"caf\xe9.png"
+
+
+def test_names_that_read_alike_are_told_apart_by_a_digest():
+    Path(os.fsdecode(b"caf\xe9.png")).touch()
     Path(r"caf\udce9.png").touch()
-    with pytest.raises(UsageError, match="two files read"):
-        find(["."])
+    first, second = find(["."])
+    assert first.path != second.path
+    assert all("caf\\udce9.png~" in source.path for source in (first, second))
+    assert {source.path for source in find([*map(str, Path().iterdir())])} == {first.path, second.path}
+
+
+def test_a_home_folder_is_found_under_its_short_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    touch("photos/1.png")
+    assert [source.location for source in find(["~/photos"])] == [tmp_path / "photos/1.png"]
 
 
 def test_stdin_gives_paths_line_by_line():
@@ -278,8 +295,8 @@ def test_a_record_stands_for_its_source_and_keeps_its_identity_and_label():
         },
     )
     assert find(["-"], stdin=io.BytesIO(records)) == [
-        Source("cat/1.png", Path("p/cat/1.png"), "cat"),
-        Source("cat/2.png", Path("p/cat/2.png"), None),
+        listed("cat/1.png", "p/cat/1.png", "cat"),
+        listed("cat/2.png", "p/cat/2.png"),
     ]
 
 
@@ -287,7 +304,28 @@ def test_a_record_of_an_attack_stands_for_the_adversarial_picture():
     touch("p/1.png", "out/images/1.png.adversarial.png")
     record = {"path": "1.png", "source": "p/1.png", "files": {"adversarial": "out/images/1.png.adversarial.png"}}
     assert find(["-"], stdin=io.BytesIO(b"\xef\xbb\xbf" + lines(record))) == [
-        Source("1.png", Path("out/images/1.png.adversarial.png"))
+        listed("1.png", "out/images/1.png.adversarial.png")
+    ]
+
+
+def test_one_image_under_two_cases_is_two_pictures_with_its_label():
+    touch("out/1.png.pgd.adversarial.png", "out/1.png.fgsm.adversarial.png")
+    records = lines(
+        *(
+            {
+                "item": "cat/1.png",
+                "path": "cat/1.png",
+                "source": "p/cat/1.png",
+                "case": case,
+                "label": "cat",
+                "label_source": "folder",
+                "files": {"adversarial": f"out/1.png.{case}.adversarial.png"},
+            }
+            for case in ("pgd", "fgsm")
+        )
+    )
+    assert find(["-"], stdin=io.BytesIO(records)) == [
+        listed(f"cat/1.png.{case}", f"out/1.png.{case}.adversarial.png", "cat") for case in ("pgd", "fgsm")
     ]
 
 
@@ -301,6 +339,12 @@ def test_one_image_explained_twice_is_one_picture():
     touch("p/1.png")
     records = lines(*({"path": "1.png", "source": "p/1.png", "method": method} for method in ("a", "b")))
     assert paths("-", stdin=records) == ["1.png"]
+
+
+def test_records_of_cases_that_do_not_apply_are_passed_over():
+    touch("1.png", "2.png")
+    records = ({"item": f"{n}.png", "source": f"{n}.png", "status": s} for n, s in ((1, "not-applicable"), (2, "ok")))
+    assert paths("-", stdin=lines(*records)) == ["2.png"]
 
 
 def test_records_of_failures_are_passed_over():
@@ -369,7 +413,7 @@ def test_identities_are_unique_and_relative_and_blind_to_order(files, data, tmp_
     identities = [source.path for source in found]
     assert len(set(identities)) == len(found) == len({source.location.resolve() for source in found})
     assert all(
-        is_identity(path) and f"{Path.cwd()}/{source.location}".endswith(f"/{path}")
+        is_identity(path) and str(source.location).endswith(f"/{path}")
         for path, source in zip(identities, found, strict=True)
     )
     random.Random(0).shuffle(arguments)

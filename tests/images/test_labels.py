@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from advcli.errors import ImageError, UsageError
-from advcli.images.labels import Labels, label_for, parse_labels
+from advcli.images.labels import Labels, for_folders, label_for, parse_labels
 from advcli.images.sources import Source
 
 CLASSES = ("airplane", "cat", "dog")
@@ -130,7 +130,7 @@ def test_the_same_row_twice_is_no_contradiction(tmp_path):
     assert label(table(tmp_path, "path,label\n1.png,cat\n1.png,cat\n"), "1.png") == (1, "file")
 
 
-@pytest.mark.parametrize("option", ["fodler", "file", "", "no/labels.csv"])
+@pytest.mark.parametrize("option", ["fodler", "file", "no/labels.csv"])
 def test_an_option_that_is_no_way_and_no_file_is_refused(option, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=rf"^--labels {option}: ") as caught:
@@ -148,3 +148,16 @@ def test_labels_travel_to_another_process(tmp_path):
     labels = parse_labels(table(tmp_path, "path,label\ncat/1.png,cat\n"))
     label(labels, "1.png")
     assert pickle.loads(pickle.dumps(labels)) == labels
+
+
+def test_an_empty_option_is_called_empty():
+    with pytest.raises(UsageError, match="--labels '' is empty"):
+        parse_labels("")
+
+
+def test_numbers_are_classes_only_where_every_folder_is_a_number():
+    sources = [Source(f"{name}/1.png", Path(f"/photos/{name}/1.png")) for name in ("0", "1", "2")]
+    assert label_for(for_folders(Labels("auto"), sources), sources[1], lambda word: int(word)) == (1, "folder")
+    mixed = [*sources, Source("cat/1.png", Path("/photos/cat/1.png"))]
+    assert label_for(for_folders(Labels("auto"), mixed), sources[1], lambda word: int(word)) == (None, "predicted")
+    assert for_folders(Labels("folder"), mixed) == Labels("folder")

@@ -1,9 +1,10 @@
 """Every kind of picture file comes out as the RGB a person sees, and every kind of rubbish as one clear error."""
 
 import io
+import os
 import struct
+import threading
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image, ImageCms
 from torchvision import transforms
 
 from advcli.errors import ContractError, ImageError
+from advcli.images import reading
 from advcli.images.reading import decode, fit, read_bytes
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -356,10 +358,10 @@ def test_a_missing_file_a_folder_and_a_forbidden_file_say_why(tmp_path, monkeypa
     with pytest.raises(ImageError, match=r"cannot read .*: Is a directory$"):
         read_bytes(tmp_path)
 
-    def forbidden(_: Path) -> bytes:
+    def forbidden(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", forbidden)  # chmod forbids nothing to root
+    monkeypatch.setattr(os, "open", forbidden)  # chmod forbids nothing to root
     with pytest.raises(ImageError, match=r"cannot read .*x\.png: Permission denied$"):
         read_bytes(tmp_path / "x.png")
 
@@ -413,3 +415,21 @@ def test_a_crop_larger_than_the_resize_is_our_own_mistake():
 def test_a_picture_too_narrow_to_resize_is_refused():
     with pytest.raises(ImageError, match="a picture of 60000 x 1 pixels would unfold to 256 x 15360000 pixels"):
         fit(Image.new("RGB", (60_000, 1)), (224, 224), 256, "bilinear")
+
+
+def test_a_pipe_is_read_and_one_that_hangs_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "_PATIENCE", 0.3)
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ImageError, match=r"gave nothing for 0\.3 s"):
+        reading.read_bytes(tmp_path / "pipe.png")
+    keeper = os.open(tmp_path / "pipe.png", os.O_RDWR)
+    os.write(keeper, b"some bytes")
+    threading.Timer(0.1, os.close, [keeper]).start()
+    assert reading.read_bytes(tmp_path / "pipe.png") == b"some bytes"
+
+
+def test_a_file_too_long_for_a_picture_is_not_read(tmp_path):
+    with (tmp_path / "sparse.png").open("wb") as file:
+        file.truncate(40 * 2**30)
+    with pytest.raises(ImageError, match="too large"):
+        reading.read_bytes(tmp_path / "sparse.png")

@@ -14,7 +14,7 @@ from torch import nn
 from advcli.errors import ModelError, UsageError
 from advcli.models.architectures import ARCHITECTURES
 from advcli.models.card import Card, Preprocessing
-from advcli.models.checkpoints import read_header, read_model, read_state_dict, write_model
+from advcli.models.loading.checkpoints import read_header, read_model, read_state_dict, write_model
 
 GIVEN = Path(__file__).parents[2].parent / "shared" / "models" / "resnet20-12fca82f.th"
 WEIGHTS = {"conv.weight": torch.arange(12.0).reshape(3, 4), "conv.bias": torch.tensor([1.0, -2.0, 0.5])}

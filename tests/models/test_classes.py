@@ -115,3 +115,8 @@ def test_a_class_like_no_other_is_answered_with_some_names():
     assert caught.value.hint == (
         "the classes are tabby cat, Sea-Lion, great_white shark, crane; or an index from 0 to 3"
     )
+
+
+def test_a_negative_number_is_no_class():
+    assert match("-1", ("cat", "dog", "cow")) is None
+    assert match("1", ("cat", "dog", "cow")) == 1

@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from advcli.attributions.grad_cam import grad_cam
+from advcli.core.scores import Target
 from advcli.errors import UsageError
 from advcli.models.classifier import Classifier
 from advcli.models.layers import Layer, pick_layer, spatial_layers
+from advcli.models.view import View
 
 
 def names(classifier):
@@ -68,7 +70,7 @@ def test_of_modules_that_pass_on_one_tensor_the_outermost_is_listed_and_all_can_
     for name in ("stage", "stage.0", "stage.0.1"):
         layer = pick_layer(classifier, name)
         assert layer.name == name
-        outputs.append(classifier.look(pixels, watch=name).watched)
+        outputs.append(View(classifier, pixels, watch=[name]).watched(name))
     assert torch.equal(outputs[0], outputs[1])
     assert torch.equal(outputs[0], outputs[2])
 
@@ -84,7 +86,7 @@ def test_a_module_that_is_used_twice_is_what_its_last_use_is(wrap):
     assert (layer.channels, layer.height) == (6, 2)
     for name in names(classifier):
         layer = pick_layer(classifier, name)
-        output = classifier.look(torch.rand(1, 3, 8, 8), watch=name).watched
+        output = View(classifier, torch.rand(1, 3, 8, 8), watch=[name]).watched(name)
         assert layer.spatial(output).shape == (1, layer.channels, layer.height, layer.width)
 
 
@@ -145,8 +147,23 @@ def test_a_picture_that_is_not_square_has_maps_that_are_not(make_card):
     card = replace(card, preprocessing=replace(card.preprocessing, size=(16, 28)))
     classifier = Classifier(net, card)
     assert [(layer.height, layer.width) for layer in spatial_layers(classifier)] == [(8, 14), (4, 7)]
-    maps = grad_cam(classifier, torch.rand(2, 3, 16, 28), torch.tensor([0, 1]), layer=pick_layer(classifier, None))
-    assert maps.shape == (2, 16, 28)
+    view = View(classifier, torch.rand(2, 3, 16, 28), watch=["last"])
+    assert grad_cam(view, Target(torch.tensor([0, 1])), layer=pick_layer(classifier, None)).shape == (2, 16, 28)
+
+
+def test_tokens_of_a_picture_that_is_not_square_lie_in_its_proportions(make_card):
+    class Patches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cut, self.tokens, self.head = nn.Conv2d(3, 4, 4, stride=4), nn.Identity(), nn.Linear(4, 2)
+
+        def forward(self, pixels):
+            patches = self.cut(pixels).flatten(2).movedim(2, 1)
+            return self.head(self.tokens(torch.cat([patches[:, :1] * 0, patches], 1)).mean(1))
+
+    card = make_card(2, 16)
+    classifier = Classifier(Patches(), replace(card, preprocessing=replace(card.preprocessing, size=(16, 28))))
+    assert pick_layer(classifier, "tokens") == Layer("tokens", "Identity", 4, 4, 7, "tokens", prefix=1)
 
 
 def test_outputs_are_read_by_their_places():
@@ -211,10 +228,9 @@ def test_a_vision_transformer_is_read_before_its_last_attention(torchvision_netw
     assert listed["encoder"].silent
     assert not listed["encoder.layers.encoder_layer_10"].silent
     pixels = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    look = classifier.look(pixels, watch=layer.name)
-    cotangent = torch.eye(1000)[:1]
-    assert layer.spatial(look.pull_watched(cotangent)).shape == (1, 768, 14, 14)
-    assert layer.spatial(look.pull_watched(cotangent)).any()
+    gradient = View(classifier, pixels, watch=[layer.name]).watched_gradient(layer.name, torch.eye(1000)[:1])
+    assert layer.spatial(gradient).shape == (1, 768, 14, 14)
+    assert layer.spatial(gradient).any()
 
 
 def test_swin_v2_is_read_the_right_way_round(torchvision_network):

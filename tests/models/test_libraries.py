@@ -8,7 +8,7 @@ import torch
 
 from advcli.errors import ModelError, UsageError
 from advcli.models.card import Preprocessing
-from advcli.models.catalog import list_models
+from advcli.models.loading.catalog import list_models
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 

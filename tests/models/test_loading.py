@@ -12,9 +12,9 @@ from advcli.errors import ModelError, UsageError
 from advcli.models import zoo
 from advcli.models.architectures import ARCHITECTURES
 from advcli.models.card import Card, Preprocessing
-from advcli.models.catalog import Listed, list_models
-from advcli.models.checkpoints import write_model
 from advcli.models.loading import ModelRequest
+from advcli.models.loading.catalog import Listed, list_models
+from advcli.models.loading.checkpoints import write_model
 
 
 @pytest.fixture

@@ -122,3 +122,22 @@ def test_class_names_must_be_as_many_as_logits(resnet20, tmp_path, refused):
     error = refused(ModelError, resnet20[1], arch="cifar-resnet20", classes=tmp_path / "names.txt")
     assert "has 10 logits, but --classes" in error.message
     assert error.message.endswith("has 2 names")
+
+
+@pytest.mark.parametrize(("value", "reason"), [(float("nan"), "NaN or infinite"), (float("inf"), "NaN or infinite")])
+def test_weights_that_are_no_numbers_are_refused_by_name(resnet20, refused, value, reason):
+    network, path = resnet20
+    state = network.state_dict()
+    name = list(state)[3]
+    state[name].view(-1)[0] = value
+    torch.save(state, path)
+    error = refused(ModelError, path, arch="cifar-resnet20")
+    assert reason in error.message
+    assert name in error.message
+
+
+def test_a_checkpoint_that_contains_itself_holds_no_state_dict(tmp_path, refused):
+    loop = {}
+    loop["model"] = loop
+    torch.save(loop, tmp_path / "loop.pt")
+    assert "holds no state dict" in refused(ModelError, tmp_path / "loop.pt", arch="cifar-resnet20").message

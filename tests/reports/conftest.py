@@ -5,53 +5,68 @@ from pathlib import Path
 
 import pytest
 
-from advcli.core.results import CompareRecord, ModelReport, Record, Report, Similarity, Timings
+from advcli.core.records import AnyRecord, CompareRecord, ErrorRecord, SimilarityRow, Top
+from advcli.core.report import ModelReport, Report, Timings
+
+AXES = {"model": "cifar10-resnet20", "method": "pgd", "settings": {"steps": 40, "step_size": None}, "norm": "linf"}
+RATE = {"": 0.913, "_low": 0.885, "_high": 0.936}
 
 
-def made_up_record(path: str = "cat/0000.png", **fields: object) -> CompareRecord:
+def made_up_record(item: str = "cat/0000.png", case: str = "pgd-8_255", **fields: object) -> CompareRecord:
     """One record, complete but for what is given otherwise."""
+    rows = tuple(
+        SimilarityRow(explanation="grad-cam", score="logit", after="same", metric=metric, value=value)
+        for metric, value in (("spearman", 0.3), ("ssim", 0.5))
+    )
     facts = {
-        "source": f"/photos/{path}",
+        "path": item,
+        "source": f"/photos/{item}",
         "sha256": "0" * 64,
+        "bytes": 2000,
         "width": 32,
         "height": 32,
         "label": "cat",
         "label_source": "folder",
         "prediction": "cat",
         "probability": 0.98,
-        "method": "pgd",
-        "settings": {"steps": 40, "step_size": None},
-        "norm": "linf",
+        "top5": (Top(name="cat", probability=0.98), Top(name="dog", probability=0.01)),
         "eps": 8 / 255,
         "adversarial_prediction": "dog",
         "adversarial_probability": 0.71,
-        "fooled": True,
-        "fooled_as_saved": True,
-        "passes": 3,
-        "pulls": 2,
+        "misclassified": True,
+        "misclassified_as_saved": True,
+        "implied": False,
+        "forward_passes": 3,
+        "backward_passes": 2,
+        "verification_passes": 1,
         "linf": 8 / 255,
         "l2": 0.87,
-        "similarity": {"grad-cam": Similarity(spearman=0.3, ssim=0.5)},
-        "files": {"original": f"images/{path}.original.png", "panel": f"images/{path}.panel.png"},
+        "similarity": rows,
+        "files": {
+            "original": f"images/{item}.original.png",
+            "adversarial": f"images/{item}.{case}.adversarial.png",
+            "panel": f"images/{item}.{case}.panel.png",
+        },
+        **AXES,
     }
-    return CompareRecord(path=path, **{**facts, **fields})
+    return CompareRecord(item=item, case=case, **{**facts, **fields})
 
 
-def broken_record(path: str = "cat/broken.jpg", reason: str = "image file is truncated") -> CompareRecord:
+def broken_record(item: str = "cat/broken.jpg", reason: str = "image file is truncated") -> ErrorRecord:
     """The record of an image that could not be used."""
-    return CompareRecord(path=path, source=f"/photos/{path}", status="error", error=reason)
+    return ErrorRecord(item=item, path=item, source=f"/photos/{item}", error=reason)
 
 
-def written_ledger(folder: Path, records: list[Record]) -> Path:
+def written_ledger(folder: Path, records: list[AnyRecord]) -> Path:
     """Write records.jsonl."""
     path = folder / "records.jsonl"
     path.write_text("".join(one.model_dump_json() + "\n" for one in records), encoding="utf-8")
     return path
 
 
-def embedded_records(page: str) -> list[dict[str, object]]:
-    """Read the records out of a page, as the page's script would."""
-    block = page.partition('<script type="application/json" id="records">')[2].partition("</script>")[0]
+def embedded_json(page: str, name: str = "records") -> list[dict[str, object]]:
+    """Read the items out of a page, as the page's script would."""
+    block = page.partition(f'<script type="application/json" id="{name}">')[2].partition("</script>")[0]
     return json.loads(block)
 
 
@@ -75,40 +90,48 @@ def write_ledger():
 
 @pytest.fixture
 def embedded():
-    """Read the records out of a page."""
-    return embedded_records
+    """Read the items out of a page."""
+    return embedded_json
 
 
 @pytest.fixture
 def report() -> Report:
-    """The report of a compare run."""
+    """The report of a compare run with two cases."""
+    rates = {f"clean_accuracy{end}": value for end, value in RATE.items()}
     return Report(
         command="compare",
         command_line="advcli compare photos/ --out demo",
-        settings={"attack": {"methods": {"pgd": {"method": "pgd", "steps": 40}}, "target": "none"}, "after": "same"},
-        model=ModelReport(
-            name="cifar10-resnet20",
-            architecture="cifar-resnet20",
-            source="zoo",
-            fingerprint="ab" * 32,
-            classes=("cat", "dog"),
-            size=(32, 32),
-            resize=32,
-            interpolation="bilinear",
-            mean=(0.5, 0.5, 0.5),
-            std=(0.2, 0.2, 0.2),
-            folded=19,
+        settings={"labels": "auto", "after": "same"},
+        axes={"method": ["pgd"], "eps": [4 / 255, 8 / 255]},
+        models=(
+            ModelReport(
+                name="cifar10-resnet20",
+                architecture="cifar-resnet20",
+                source="zoo",
+                fingerprint="ab" * 32,
+                classes=("cat", "dog"),
+                size=(32, 32),
+                resize=32,
+                interpolation="bilinear",
+                mean=(0.5, 0.5, 0.5),
+                std=(0.2, 0.2, 0.2),
+                folded=19,
+            ),
         ),
         environment={"device": "cpu"},
         seed=0,
         block=16,
         inputs={"listed": 508, "digest": "cd" * 32},
+        skipped=("fgsm is given no target",),
         summary={
             "images": 508,
-            "clean_accuracy": 0.913,
-            "clean_accuracy_low": 0.885,
-            "clean_accuracy_high": 0.936,
-            "similarity": {"grad-cam": {"spearman": {"mean": 0.31, "low": 0.25, "high": 0.37, "images": 508}}},
+            **rates,
+            "median_linf": 4 / 255,
+            "cases": [
+                {"case": "pgd-4_255", "method": "pgd", "eps": 4 / 255, **rates},
+                {"case": "pgd-8_255", "method": "pgd", "eps": 8 / 255, **rates},
+            ],
+            "similarity": [{"case": "pgd-8_255", "method": "grad-cam", "mean": 0.31, "low": 0.25, "high": 0.37}],
         },
         tables={"labels": "tables/labels.csv"},
         timings=Timings(seconds=38.2, images_per_second=13.3, images=508),

@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from advcli.core.records import CompareRecord, EpochRecord
 from advcli.reports.page import render_page
-from advcli.reports.summary import NOTHING, Cell, tables
 
 EVIL = '"><script>alert(1)</script>.png'
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
@@ -29,9 +29,9 @@ class Outline(HTMLParser):
 
 @pytest.fixture
 def render(tmp_path, report, write_ledger):
-    def rendered(records, charts=None, **changes):
+    def rendered(records, charts=None, model=CompareRecord, **changes):
         ledger = write_ledger(tmp_path, records)
-        render_page(report.model_copy(update=changes), ledger, charts or {}, tmp_path / "index.html")
+        render_page(report.model_copy(update=changes), model, ledger, charts or {}, tmp_path / "index.html")
         return (tmp_path / "index.html").read_text(encoding="utf-8")
 
     return rendered
@@ -41,44 +41,91 @@ def test_the_page_tells_the_run(render, record, broken):
     page = render([record(), broken()], {"accuracy": SVG})
     assert "<title>advcli compare · cifar10-resnet20</title>" in page
     assert "advcli compare photos/ --out demo" in page
-    assert "91.3 %" in page
-    assert "[88.5, 93.6]" in page
-    assert "[0.250, 0.370]" in page
+    assert "<dd>91.3 %<small>[88.5, 93.6]</small></dd>" in page
+    assert '<td data-title="mean">0.310<small>[0.250, 0.370]</small></td>' in page
+    assert "<dt>median linf</dt><dd>4.0/255</dd>" in page
+    assert "fgsm is given no target" in page
     assert 'href="./tables/labels.csv"' in page
     assert base64.b64encode(SVG).decode() in page
 
 
-def test_records_are_embedded_without_what_the_report_says_already(render, record, broken, embedded):
-    first, second = embedded(render([record(), broken()]))
-    assert first["files"] == {"original": "images/cat/0000.png.original.png", "panel": "images/cat/0000.png.panel.png"}
-    assert first["similarity"]["grad-cam"]["spearman"] == 0.3
-    assert not {"settings", "source", "sha256", "target"} & set(first)
-    assert second == {"path": "cat/broken.jpg", "status": "error", "error": "image file is truncated"}
+def test_cases_are_a_table_without_the_axes_that_their_ids_tell(render):
+    page = render([])
+    assert '<th scope="row">pgd-4_255</th>' in page
+    header = re.findall(r"<summary>Cases</summary>.*?<thead>(.*?)</thead>", page, flags=re.DOTALL)[0]
+    assert re.findall(r'col">(.*?)<', header) == ["case", "clean accuracy"]
+
+
+def test_an_item_stands_once_with_its_cases_inside(render, record, broken, embedded):
+    smaller = record(case="pgd-4_255", eps=4 / 255, adversarial_prediction="cat", misclassified=False)
+    first, second = embedded(render([smaller, record(), broken()]))
+    assert first["item"] == "cat/0000.png"
+    assert (first["label"], first["prediction"], first["top5"]) == ("cat", "cat", [["cat", 0.98], ["dog", 0.01]])
+    assert [one["case"] for one in first["cases"]] == ["pgd-4_255", "pgd-8_255"]
+    assert [one["adversarial_prediction"] for one in first["cases"]] == ["cat", "dog"]
+    assert [one["misclassified"] for one in first["cases"]] == [False, True]
+    assert first["original"] == "images/cat/0000.png.original.png"
+    assert first["cases"][0]["files"]["adversarial"] == "images/cat/0000.png.pgd-4_255.adversarial.png"
+    assert second == {
+        "item": "cat/broken.jpg",
+        "source": "/photos/cat/broken.jpg",
+        "status": "error",
+        "error": "image file is truncated",
+        "cases": [{}],
+    }
+
+
+def test_records_are_embedded_without_what_the_report_says_already(render, record, embedded):
+    (item,) = embedded(render([record()]))
+    assert item["similarity"] == {"grad-cam": {"spearman": 0.3, "ssim": 0.5}}
+    assert not {"settings", "sha256", "target", "digests", "path"} & set(item)
+
+
+def test_an_input_that_is_the_original_is_shown_from_where_it_lies(render, record, embedded, tmp_path):
+    photo = tmp_path / "photos" / "x y.png"
+    photo.parent.mkdir()
+    photo.write_bytes(b"")
+    (item,) = embedded(render([record(source=str(photo), files={})]))
+    assert item["original"] == "photos/x y.png"
+    (item,) = embedded(render([record(source=str(tmp_path / "gone.png"), files={})]))
+    assert "original" not in item
+
+
+def test_items_whose_records_do_not_stand_together_come_again(render, record, embedded):
+    run = [record("a.png", "one"), record("b.png", "one"), record("a.png", "two")]
+    assert [item["item"] for item in embedded(render(run))] == ["a.png", "b.png", "a.png"]
 
 
 def test_values_that_are_false_or_zero_are_not_taken_for_nothing(render, record, embedded):
-    (line,) = embedded(render([record(fooled=False, passes=0, l2=0.0)]))
-    assert (line["fooled"], line["passes"], line["l2"]) == (False, 0, 0)
+    (line,) = embedded(render([record(misclassified=False, forward_passes=0, l2=0.0)]))
+    assert (line["misclassified"], line["forward_passes"], line["l2"]) == (False, 0, 0)
+
+
+def test_fields_come_with_their_titles_and_roles(render, embedded):
+    fields = {field["name"]: field for field in embedded(render([]), "fields")}
+    assert fields["linf"] == {"name": "linf", "title": "linf", "role": "figure", "unit": "1/255", "terminal": True}
+    assert "source" not in fields
 
 
 @pytest.mark.parametrize("evil", [EVIL, "</script>", "<!--<script>", "]]>", "\u2028\u2029", "'\"&amp;\\"])
 def test_a_hostile_name_stays_in_its_place(render, report, evil, record, broken, embedded):
-    hostile = record(evil, label=evil, prediction=evil, files={evil: f"images/{evil}.original.png"})
-    settings = {evil: evil}
+    hostile = record(evil, evil, label=evil, prediction=evil, files={evil: f"images/{evil}.original.png"})
     page = render(
         [hostile, broken(evil, evil)],
         {evil: SVG},
         command_line=evil,
         preflight=(evil,),
-        settings=settings,
-        summary={evil: evil, "images": 2, "similarity": {evil: {evil: {"mean": 0.1, "low": 0.0, "high": 0.2}}}},
-        model=report.model.model_copy(update={"name": evil, "classes": (evil,)}),
+        skipped=(evil,),
+        settings={evil: evil},
+        axes={evil: [evil]},
+        summary={evil: evil, "images": 2, "cases": [{"case": evil, evil: evil}, {"case": evil}]},
+        models=(report.models[0].model_copy(update={"name": evil, "classes": (evil,)}),),
         tables={evil: evil},
     )
-    lines = embedded(page)
-    assert lines[0]["path"] == lines[1]["error"] == evil
-    assert lines[0]["files"] == {evil: f"images/{evil}.original.png"}
-    assert [tag for tag, _ in Outline(page).tags].count("script") == 2
+    (item,) = embedded(page)
+    assert item["item"] == item["cases"][1]["error"] == evil
+    assert item["cases"][0]["files"] == {evil: f"images/{evil}.original.png"}
+    assert [tag for tag, _ in Outline(page).tags].count("script") == 3
     assert "<script>alert" not in page
 
 
@@ -90,7 +137,7 @@ def test_nothing_in_the_page_leads_to_the_network(render, record):
     page = render([record()], {"accuracy": SVG})
     addresses = [value for _, attrs in Outline(page).tags for name, value in attrs.items() if name in {"src", "href"}]
     assert addresses
-    assert all(address.startswith(("./", "data:image/svg+xml")) for address in addresses)
+    assert all(address.startswith(("./", "data:image/svg+xml", "#")) for address in addresses)
     assert "://" not in re.sub(r"<script type=.*?</script>", "", page, flags=re.DOTALL)
 
 
@@ -107,61 +154,36 @@ def test_the_policy_allows_our_script_and_our_style_and_no_other(render, record)
 
 
 def test_a_run_without_a_model_timings_or_figures_has_a_page(render, embedded):
-    page = render([], model=None, timings=None, summary={}, tables={})
+    page = render([], models=(), timings=None, summary={}, tables={}, axes={})
     assert embedded(page) == []
     assert "<h1>compare</h1>" in page
 
 
+def test_a_run_of_several_models_names_them(render, report):
+    other = report.models[0].model_copy(update={"name": "resnet18"})
+    page = render([], models=(*report.models, other), summary={"models": [{"model": "resnet18", "images": 3}]})
+    assert "<h1>compare · cifar10-resnet20, resnet18</h1>" in page
+    assert '<th scope="row">resnet18</th>' in page
+
+
+def test_records_without_images_have_a_page(render, embedded):
+    lines = [EpochRecord(item=f"{n:04d}", case="epoch", epoch=n, loss=1 / n) for n in (1, 2)]
+    items = embedded(render(lines, model=EpochRecord, command="train"))
+    assert [(one["epoch"], one["loss"]) for one in items] == [(1, 1.0), (2, 0.5)]
+
+
 def test_memory_does_not_grow_with_the_number_of_records(tmp_path, report, record):
-    line = record().model_dump_json() + "\n"
-    (tmp_path / "records.jsonl").write_text(line * 100)
-    render_page(report, tmp_path / "records.jsonl", {}, tmp_path / "index.html")
+    lines = [record(f"{number:06d}.png").model_dump_json() + "\n" for number in range(100)]
+    (tmp_path / "records.jsonl").write_text("".join(lines))
+    render_page(report, CompareRecord, tmp_path / "records.jsonl", {}, tmp_path / "index.html")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    (tmp_path / "records.jsonl").write_text(line * 20_000)
-    render_page(report, tmp_path / "records.jsonl", {}, tmp_path / "index.html")
+    with (tmp_path / "records.jsonl").open("w") as file:
+        for _ in range(200):
+            file.writelines(lines)
+    render_page(report, CompareRecord, tmp_path / "records.jsonl", {}, tmp_path / "index.html")
     assert (tmp_path / "index.html").stat().st_size > 10_000_000
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < 60_000, "kilobytes; the lines themselves are 20,000"
-
-
-def test_figures_are_written_for_people():
-    (plain, nested, *rest) = tables(
-        {
-            "images": 10_000,
-            "clean_accuracy": None,
-            "clean_accuracy_low": None,
-            "clean_accuracy_high": None,
-            "robust_accuracy": 0.0,
-            "robust_accuracy_low": 0.0,
-            "robust_accuracy_high": 0.00724,
-            "passes_per_image": 2.3125,
-            "methods": {
-                "pgd": {"attack_success_rate": 1.0, "attacked": 3},
-                "fgsm": {"attack_success_rate": 0.5, "attack_success_rate_low": 0.1, "attack_success_rate_high": 0.9},
-            },
-        }
-    )
-    assert dict(plain.rows) == {
-        "images": (Cell("10,000"),),
-        "clean accuracy": (Cell(NOTHING),),
-        "robust accuracy": (Cell("0.0 %", "[0.0, 0.7]"),),
-        "passes per image": (Cell("2.31"),),
-    }
-    assert nested.header == ("attack success rate", "attacked")
-    assert dict(nested.rows) == {
-        "pgd": (Cell("100.0 %"), Cell("3")),
-        "fgsm": (Cell("50.0 %", "[10.0, 90.0]"), Cell(NOTHING)),
-    }
-    assert not rest
-
-
-def test_similarities_under_several_attacks_have_a_table_each():
-    estimate = {"mean": 0.5, "low": 0.25, "high": 0.75, "images": 8}
-    undefined = {"mean": None, "low": None, "high": None, "images": 0}
-    similarity = {attack: {"grad-cam": {"ssim": estimate, "hog": undefined}} for attack in ("pgd", "fgsm")}
-    _, first, second = tables({"similarity": similarity})
-    assert (first.caption, second.caption) == ("Similarity, pgd", "Similarity, fgsm")
-    assert dict(first.rows) == {"grad-cam": (Cell("0.500", "[0.250, 0.750]"), Cell(NOTHING))}
+    assert grown < 60_000, "kilobytes; the lines themselves are 30,000"
 
 
 def test_the_page_of_the_same_run_is_the_same(render, record):

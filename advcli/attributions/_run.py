@@ -1,0 +1,169 @@
+"""Explain a batch by several methods: what they can share is computed once, in memory that does not grow."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+
+from advcli.attributions._noise import SampleNoise
+from advcli.core.attribution import Traits
+from advcli.core.scores import Target
+from advcli.core.shapes import Pixels
+from advcli.errors import ContractError
+from advcli.models.classifier import Classifier
+from advcli.models.layers import Layer, pick_layer
+from advcli.models.view import View
+from advcli.registry import Method
+
+
+@dataclass(frozen=True)
+class Request:
+    """One way to explain every image of a batch.
+
+    Args:
+        method: attribution with its settings.
+        target: class and score to explain for each image, (N,).
+        layer: for a method that watches one; by default the deepest that is still a map, found by a probing pass in
+            every call (``models.layers.pick_layer`` finds it once).
+    """
+
+    method: Method
+    target: Target
+    layer: Layer | None = None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What one request made of a batch.
+
+    Args:
+        maps: float32 (N, H, W), signed, not scaled.
+        layer: that was watched, or none.
+        notes: figures of the method, float64 (N,) each.
+        flags: of each image: ``blank`` (no evidence at all), ``underflow`` (there is some, but float32 cannot hold
+            it), ``not-finite`` (values that were not are 0 in the map).
+    """
+
+    maps: np.ndarray
+    layer: Layer | None
+    notes: Mapping[str, np.ndarray]
+    flags: tuple[tuple[str, ...], ...]
+
+
+def explain_batch(
+    classifier: Classifier,
+    pixels: Pixels,
+    requests: Sequence[Request],
+    *,
+    seed: int,
+    digests: Sequence[str],
+    batch_size: int | None = None,
+) -> list[Explanation]:
+    """Explain a batch of images in every way that is requested.
+
+    Requests for one target share their passes: gradient, input x gradient and Grad-CAM together cost one forward and
+    one backward pass.
+
+    Args:
+        classifier: what to explain.
+        pixels: (N, 3, H, W) in [0, 1], on the classifier's device.
+        requests: in any order.
+        seed: of the run.
+        digests: SHA-256 of each image's content; with the seed, the method's name and its occurrence it keys the
+            random numbers, so that every class and score of an image sees the same noise.
+        batch_size: images worked on together, by default as many as suit the network; changes memory, not a result.
+
+    Returns:
+        One explanation per request, in their order.
+
+    Raises:
+        ContractError: a method's maps are not (N, H, W), or its notes not (N,).
+        UsageError: the network has no layer for a method that watches one; see ``Method.refusal``.
+    """
+    watching = [_with_layer(classifier, request) for request in requests]
+    noise = [_noise(request.method, seed, digests) for request in requests]
+    size = batch_size or classifier.batch_size
+    found: list[list[Explanation]] = [[] for _ in requests]
+    for start in range(0, len(pixels), size):
+        rows = slice(start, start + size)
+        view = _shared_view(classifier, pixels[rows], watching)
+        for place in _by_target(requests):
+            request = replace(watching[place], target=requests[place].target[rows])
+            found[place].append(_explained(view, request, noise[place][rows]))
+        view.close()
+    return [_joined(parts) for parts in found]
+
+
+def traits_of(method: Method) -> Traits:
+    """Read what an attribution declares of itself.
+
+    Raises:
+        ContractError: its module declares nothing.
+    """
+    traits = method.declared("TRAITS")
+    if not isinstance(traits, Traits):
+        raise ContractError(f"the module of {method.name} has no TRAITS; see attributions/__init__.py")
+    return traits
+
+
+def _with_layer(classifier: Classifier, request: Request) -> Request:
+    if not request.method.asks_for("layer"):
+        return replace(request, layer=None)
+    return replace(request, layer=request.layer or pick_layer(classifier, None))
+
+
+def _noise(method: Method, seed: int, digests: Sequence[str]) -> SampleNoise:
+    uses = [str(method.occurrence)] if method.occurrence > 1 else []
+    return SampleNoise.of(seed, digests, method.name, *uses)
+
+
+def _shared_view(classifier: Classifier, pixels: Pixels, requests: Sequence[Request]) -> View:
+    watch = [request.layer.name for request in requests if request.layer is not None]
+    return View(classifier, pixels, watch=watch, gradient=any(traits_of(one.method).gradient for one in requests))
+
+
+def _by_target(requests: Sequence[Request]) -> list[int]:
+    """Order the requests so that those for one target stand together: a view keeps one cotangent's gradients."""
+    left, order = list(range(len(requests))), []
+    while left:
+        same = [place for place in left if requests[place].target.same_as(requests[left[0]].target)]
+        order += same
+        left = [place for place in left if place not in same]
+    return order
+
+
+def _explained(view: View, request: Request, noise: SampleNoise) -> Explanation:
+    method, notes = request.method, dict[str, Tensor]()
+    offered = {"layer": request.layer, "noise": noise, "notes": notes}
+    filled = {name: value for name, value in offered.items() if method.asks_for(name)}
+    maps: Tensor = method.build()(view, request.target, **filled)
+    images = (len(view.pixels),)
+    if maps.shape != (*images, *view.pixels.shape[2:]) or any(note.shape != images for note in notes.values()):
+        raise ContractError(f"{method.name} gave maps {tuple(maps.shape)} or notes that do not fit {images[0]} images")
+    figures = {name: note.detach().cpu().double().numpy() for name, note in notes.items()}
+    exact = maps.detach().cpu().numpy()
+    finite = np.where(np.isfinite(exact), exact, 0.0)
+    with np.errstate(under="ignore", over="ignore"):
+        rounded = finite.astype(np.float32)
+    usable = np.where(np.isfinite(rounded), rounded, np.float32(0))
+    flags = tuple(_flags(*row) for row in zip(exact, finite, rounded, strict=True))
+    return Explanation(usable, request.layer, figures, flags)
+
+
+def _flags(exact: np.ndarray, finite: np.ndarray, rounded: np.ndarray) -> tuple[str, ...]:
+    flags = {
+        "blank": not exact.any(),
+        "underflow": bool(finite.any()) and not rounded.any(),
+        "not-finite": not np.isfinite(exact).all() or not np.isfinite(rounded).all(),
+    }
+    return tuple(name for name, true in flags.items() if true)
+
+
+def _joined(parts: Sequence[Explanation]) -> Explanation:
+    return Explanation(
+        np.concatenate([part.maps for part in parts]),
+        parts[0].layer,
+        {name: np.concatenate([part.notes[name] for part in parts]) for name in parts[0].notes},
+        tuple(flags for part in parts for flags in part.flags),
+    )

@@ -1,0 +1,92 @@
+"""The options that choose methods and what they are about, each written once for the commands that have it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from advcli import registry
+
+
+def _methods(option: str, kind: registry.Kind, what: str, default: str) -> Any:
+    """Describe an option that takes methods with their settings, completed from the names of the files."""
+
+    def completed() -> list[str]:
+        return registry.names(kind)
+
+    return typer.Option(
+        option,
+        metavar="NAME[:KEY=VALUE,...]",
+        help=f"{what}, with its settings; repeat for several. See --list.",
+        show_default=default,
+        autocompletion=completed,
+    )
+
+
+Attacks = Annotated[list[str] | None, _methods("--method", "attack", "Attack", "pgd")]
+Attributions = Annotated[list[str] | None, _methods("--method", "attribution", "Explanation", "grad-cam")]
+ComparedAttacks = Annotated[list[str] | None, _methods("--attack", "attack", "Attack", "pgd")]
+ComparedAttributions = Annotated[
+    list[str] | None,
+    _methods("--explain", "attribution", "Explanation", "grad-cam, integrated-gradients"),
+]
+Eps = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SIZE[,SIZE...]",
+        help="Radius of the ball in pixel units ([0, 1]): 8/255 or 0.03; several for a curve.",
+        show_default="of the norm; linf: 8/255",
+    ),
+]
+MinEps = Annotated[
+    str | None,
+    typer.Option(metavar="RESOLUTION", help="Find each image's smallest eps, to this resolution, by bisection."),
+]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="none|second|least|random|CLASS",
+        help="Class to reach; none: any but the label. Repeat for several.",
+        show_default="none; second for attacks that need a target",
+    ),
+]
+Steps = Annotated[int | None, typer.Option(metavar="N", help="Short for the attacks' setting steps.")]
+StepSize = Annotated[str | None, typer.Option(metavar="SIZE", help="Short for the attacks' setting step_size.")]
+EarlyExit = Annotated[
+    bool, typer.Option("--early-exit/--no-early-exit", help="Let an image go at its first success, or make all steps.")
+]
+Queries = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, max=2**31, help="Forward and backward passes an image may cost.", show_default="no bound"
+    ),
+]
+Scores = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--score",
+        metavar="logit|prob|logprob|loss[,...]",
+        help="What is differentiated; several are compared.",
+        show_default="logit",
+    ),
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Layer to watch, for methods that watch one; 'list' shows the candidates.",
+        show_default="the deepest with a map",
+    ),
+]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--class",
+        metavar="predicted|label|second|CLASS",
+        help="The class whose score is explained; repeat for several.",
+        show_default="predicted",
+    ),
+]
+Arrays = Annotated[bool, typer.Option("--npy", help="Keep the signed float32 maps too, as .npy.")]
+ListMethods = Annotated[
+    bool, typer.Option("--list", help="Print the methods with their settings, units, defaults and sources, and stop.")
+]

@@ -1,0 +1,21 @@
+"""Choices that the command line offers and the rooms below it take, each written once; imports nothing."""
+
+from typing import Literal
+
+Score = Literal["logit", "prob", "logprob", "loss"]
+"""What of the output an attribution explains; see ``core/scores.py``."""
+
+TargetRule = Literal["none", "second", "least", "random"]
+"""Ways to choose the class that an attack is to reach, beside naming one; see ``core/targets.py``."""
+
+Precision = Literal["fp32", "bf16", "fp16"]
+"""Number format of the passes that search; what they find is judged in fp32."""
+
+After = Literal["same", "own"]
+"""The class that is explained on an adversarial picture: the clean picture's, or its own prediction."""
+
+Reduction = Literal["max", "sum", "l2"]
+"""How three channels become one map: largest absolute value, signed sum, Euclidean length."""
+
+LabelRule = Literal["auto", "folder", "predicted"]
+"""Where labels come from, beside a CSV file; see ``images/labels.py``."""

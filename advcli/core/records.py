@@ -1,0 +1,243 @@
+"""One line of records.jsonl: what is known about one item under one case, as pydantic models.
+
+The keys are the public contract; ``advcli run schema COMMAND`` prints it. Records hold no times and no host names, so
+that they are byte-equal between runs.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from advcli.core.fields import Number, shown
+
+SCHEMA_VERSION = 2
+
+
+class Result(BaseModel):
+    """Frozen, and refuses keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Top(Result):
+    """One class and its softmax probability."""
+
+    name: str
+    probability: Number
+
+
+class AnyRecord(Result):
+    """What stands in every line.
+
+    Attributes:
+        item: identity of the item: for an image its path relative to the folder that was given, with forward slashes.
+        source: what to open, or what the item was made from.
+        sha256: of the item's bytes; none where they could not be read.
+        bytes: their number.
+        case: id of the case, unique in the run; none where the item failed before any case.
+        status: ``ok``; ``error`` where the item or the case failed; ``not-applicable`` where the case makes no sense
+            for the item, such as a target that is the item's own label.
+        error: the reason where the status is not ``ok``.
+        flags: what a reader should know about this result, such as ``blank`` or ``already-wrong``.
+        files: kind of picture to its path, relative to the run's folder.
+        digests: kind of picture to the SHA-256 of its bytes.
+    """
+
+    item: str = shown("item", "identity", default=...)
+    source: str = shown("source", "hidden", default="")
+    sha256: str | None = None
+    bytes: int | None = None
+    case: str | None = shown("case", "identity", terminal=True)
+    status: Literal["ok", "error", "not-applicable"] = "ok"
+    error: str | None = shown("error", "flag")
+    flags: tuple[str, ...] = shown("notes", "list", terminal=True, default=())
+    files: dict[str, str] = shown("pictures", "picture", default={})
+    digests: dict[str, str] = {}
+
+
+class ErrorRecord(AnyRecord):
+    """An item that could not be used, or a case that failed for it; its ``status`` is ``error``."""
+
+    status: Literal["error"] = "error"
+    error: str
+    path: str | None = None
+
+
+class Record(AnyRecord):
+    """A result of one item under one case; commands add their figures."""
+
+    status: Literal["ok", "not-applicable"] = "ok"
+
+
+class ImageRecord(Record):
+    """What every command over images knows of one image under one model.
+
+    Attributes:
+        path: the same as ``item``.
+        width: of the picture as read, in pixels.
+        height: of the picture as read, in pixels.
+        model: name of the model.
+        label: class name the image is held against.
+        label_source: ``folder``, ``file``, ``record`` or ``predicted``.
+        prediction: class with the highest logit on the clean image.
+        probability: softmax probability of ``prediction``, in [0, 1].
+        top5: the five most probable classes of the clean image.
+        margin: logit of the label minus the largest other logit on the clean image; negative where misclassified.
+    """
+
+    path: str = ""
+    width: int | None = None
+    height: int | None = None
+    model: str | None = shown("model", "axis")
+    label: str | None = shown("is", "label", terminal=True)
+    label_source: Literal["folder", "file", "record", "predicted"] | None = None
+    prediction: str | None = shown("taken for", "class", terminal=True)
+    probability: Number = shown("probability", "probability", terminal=True)
+    top5: tuple[Top, ...] = shown("top 5", "list", default=())
+    margin: Number = shown("margin", "figure")
+
+
+class AttackRecord(ImageRecord):
+    """One image under one attack case.
+
+    Attributes:
+        method: name of the attack.
+        settings: its settings, defaults filled in.
+        norm: in which eps is measured; none where the attack has no ball.
+        eps: radius of the ball in that norm, in pixel units ([0, 1]; for l0 a count); none where it is of no use.
+        target_rule: what ``--target`` said.
+        target: class to reach; none for an untargeted attack.
+        adversarial_prediction: class of the adversarial picture as saved.
+        adversarial_probability: softmax probability of that class.
+        adversarial_top5: the five most probable classes of the saved picture.
+        adversarial_margin: as ``margin``, of the saved picture.
+        misclassified: the float pixels that the attack found are not classified as ``label``; comparable with the
+            literature.
+        misclassified_as_saved: the PNG, read back, is not classified as ``label``, by more than rounding errors of the
+            network.
+        target_reached: the float pixels are classified as ``target``; none for an untargeted attack.
+        target_reached_as_saved: the same of the PNG, by more than rounding errors.
+        implied: not computed, because a smaller eps was enough; the point found there stands.
+        stage: member of a composed attack that found the point; none for a plain attack.
+        restart: number of the restart that found the point, from 0.
+        forward_passes: forward passes of the search.
+        backward_passes: backward passes of the search.
+        verification_passes: forward passes that checked what the search found: in fp32, and as eight-bit pictures.
+        linf: largest change of a value of the float point, in [0, 1].
+        l2: Euclidean length of its change, in pixel units.
+        l1: sum of its absolute changes, in pixel units.
+        l0: number of values that it changes.
+        l0_pixels: number of pixels that it changes.
+        linf_as_saved: the same of the saved picture, as are those that follow.
+    """
+
+    method: str | None = shown("attack", "axis")
+    settings: dict[str, object] = shown("settings", "axis", default={})
+    norm: str | None = shown("norm", "axis")
+    eps: Number = shown("eps", "axis")
+    target_rule: str | None = shown("target rule", "axis")
+    target: str | None = shown("target", "label", terminal=True)
+    adversarial_prediction: str | None = shown("then for", "class", terminal=True)
+    adversarial_probability: Number = shown("probability then", "probability", terminal=True)
+    adversarial_top5: tuple[Top, ...] = shown("top 5 then", "list", default=())
+    adversarial_margin: Number = shown("margin then", "figure")
+    misclassified: bool | None = shown("misclassified", "flag")
+    misclassified_as_saved: bool | None = shown("misclassified as saved", "flag")
+    target_reached: bool | None = shown("target reached", "flag")
+    target_reached_as_saved: bool | None = shown("target reached as saved", "flag")
+    implied: bool | None = shown("implied", "flag")
+    stage: str | None = shown("stage", "list")
+    restart: int | None = None
+    forward_passes: int | None = shown("forward passes", "figure")
+    backward_passes: int | None = shown("backward passes", "figure")
+    verification_passes: int | None = shown("verification passes", "figure")
+    linf: Number = shown("linf", "figure", unit="1/255", terminal=True)
+    l2: Number = shown("l2", "figure", terminal=True)
+    l1: Number = shown("l1", "figure")
+    l0: int | None = shown("l0", "figure")
+    l0_pixels: int | None = shown("l0 pixels", "figure")
+    linf_as_saved: Number = shown("linf as saved", "figure", unit="1/255")
+    l2_as_saved: Number = shown("l2 as saved", "figure")
+    l1_as_saved: Number = shown("l1 as saved", "figure")
+    l0_as_saved: int | None = shown("l0 as saved", "figure")
+    l0_pixels_as_saved: int | None = shown("l0 pixels as saved", "figure")
+
+
+class MapRecord(ImageRecord):
+    """One image explained by one method.
+
+    Attributes:
+        method: name of the method.
+        settings: its settings, defaults filled in.
+        score: ``logit``, ``prob``, ``logprob`` or ``loss``.
+        class_rule: what ``--class`` said.
+        explained: the class whose score is explained.
+        layer: the layer that was watched; none where the method needs none.
+        notes: figures of the method about this map, such as ``completeness_gap``.
+        box_top10: [left, top, right, bottom], in pixels of the photograph, of the most important tenth of the map.
+        share_central: share of the absolute map inside the central box of half the width and height.
+    """
+
+    method: str | None = shown("method", "axis")
+    settings: dict[str, object] = shown("settings", "axis", default={})
+    score: str | None = shown("score", "axis")
+    class_rule: str | None = shown("class rule", "axis")
+    explained: str | None = shown("explained", "label", terminal=True)
+    layer: str | None = shown("layer", "list", terminal=True)
+    notes: dict[str, Number] = shown("figures", "list", default={})
+    box_top10: tuple[int, int, int, int] | None = shown("box of the top tenth", "list")
+    share_central: Number = shown("share central", "figure")
+
+
+class SimilarityRow(Result):
+    """One metric between the maps of one image before and after an attack; none where a constant map leaves it open.
+
+    Attributes:
+        explanation: id of the explanation.
+        score: what was explained.
+        after: ``same`` or ``own``: the class explained on the adversarial picture.
+        metric: name of the metric.
+        value: the similarity, 1 for equal maps.
+    """
+
+    explanation: str
+    score: str
+    after: str
+    metric: str
+    value: Number
+
+
+class CompareRecord(AttackRecord):
+    """One image under one attack case, and what the explanations make of it.
+
+    Attributes:
+        explained_before: class explained on the clean image.
+        explained_after: class explained on the adversarial image.
+        similarity: one row per explanation and metric.
+        blank: ids of the explanations whose map before or after holds no evidence.
+    """
+
+    explained_before: str | None = shown("explained before", "label")
+    explained_after: str | None = shown("explained after", "label")
+    similarity: tuple[SimilarityRow, ...] = shown("similarity of the maps", "list", default=())
+    blank: tuple[str, ...] = shown("blank maps", "list", default=())
+
+
+class EpochRecord(Record):
+    """One epoch of a training.
+
+    Attributes:
+        epoch: 1 for the first.
+        loss: mean training loss.
+        train_accuracy: share of the augmented training images that were right before the step that they took part in.
+        test_loss: mean cross-entropy of the test images after the epoch; none without test images.
+        test_accuracy: share of the test images that are right after the epoch; none without test images.
+        learning_rate: of the last step.
+    """
+
+    epoch: int = shown("epoch", "axis", default=0)
+    loss: Number = shown("loss", "figure", terminal=True)
+    train_accuracy: Number = shown("train accuracy", "figure", terminal=True)
+    test_loss: Number = shown("test loss", "figure")
+    test_accuracy: Number = shown("test accuracy", "figure", terminal=True)
+    learning_rate: Number = shown("learning rate", "figure", terminal=True)

@@ -1,0 +1,96 @@
+"""report.json: what is known about one run, as pydantic models."""
+
+from advcli.core.fields import Number
+from advcli.core.records import SCHEMA_VERSION, Result
+
+
+class ModelReport(Result):
+    """One classifier of a run.
+
+    Attributes:
+        name: as the user named it.
+        architecture: of the network.
+        source: where the weights came from.
+        fingerprint: SHA-256 of the weights as loaded.
+        classes: names, in the order of the logits.
+        size: (height, width) of the input.
+        resize: what the shorter side is resized to before the center crop.
+        interpolation: of the resize.
+        mean: of the normalization, per channel.
+        std: of the normalization, per channel.
+        folded: number of batch norms folded away.
+        notes: what a user should know about the loading, one sentence each.
+    """
+
+    name: str
+    architecture: str
+    source: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    size: tuple[int, int]
+    resize: int
+    interpolation: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    folded: int
+    notes: tuple[str, ...] = ()
+
+
+class Timings(Result):
+    """Wall-clock time of the last call, after start-up.
+
+    Attributes:
+        seconds: of the last call.
+        images_per_second: items worked on in the last call over ``seconds``; none where every item was done before.
+        images: items worked on in the last call.
+    """
+
+    seconds: float
+    images_per_second: Number
+    images: int
+
+
+class Report(Result):
+    """What is known about one run.
+
+    Attributes:
+        schema_version: of this file and of the records.
+        command: the subcommand.
+        command_line: of the last call, in a form that a shell takes.
+        settings: what decides the results and is the same for all cases; a run with other settings is another run.
+        axes: name of each axis of the grid to its values in this run.
+        models: the classifiers.
+        environment: versions, device, precision, threads.
+        seed: of all randomness.
+        block: rows that the network is shown at least (on a CPU) or exactly (elsewhere).
+        inputs: number of items listed, and a digest of their names.
+        skipped: combinations of the axes that make no sense, one sentence each.
+        preflight: what looked wrong with a model or the data, one sentence each; empty where nothing did.
+        summary: the counts of the inputs, the worst case over cases, and ``cases``: one entry per case, in long form.
+        tables: name of a table to its path, relative to the run's folder.
+        figures: name of a chart to its path, relative to the run's folder.
+        timings: how long the last call took.
+        started: ISO 8601, UTC.
+        finished: ISO 8601, UTC; none while the run is under way, or where it was interrupted.
+        exit_code: of the last call; none while the run is under way.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    command: str
+    command_line: str
+    settings: dict[str, object]
+    axes: dict[str, list[object]] = {}
+    models: tuple[ModelReport, ...] = ()
+    environment: dict[str, object]
+    seed: int
+    block: int | None
+    inputs: dict[str, object]
+    skipped: tuple[str, ...] = ()
+    preflight: tuple[str, ...] = ()
+    summary: dict[str, object] = {}
+    tables: dict[str, str] = {}
+    figures: dict[str, str] = {}
+    timings: Timings | None = None
+    started: str
+    finished: str | None = None
+    exit_code: int | None = None

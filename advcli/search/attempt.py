@@ -1,0 +1,37 @@
+"""One attempt: one attack on one image, with the random numbers that belong to it."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from advcli.core.attack import Attack
+from advcli.models.classifier import Classifier
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """One attack on one image.
+
+    Args:
+        classifier: what is attacked.
+        attack: with its settings.
+        image: (3, H, W) float32, on the grid of eight-bit pictures.
+        label: class of the image.
+        target: class to reach, or -1 to leave the label.
+        aim: class that the losses aim at, or -1 for the goal's own.
+        eps: used as the attack's traits say, in pixel units; a count for l0.
+        key: of the random numbers, from ``core.randomness.key``.
+        donor: (3, H, W) where the attack begins at a donor; none otherwise.
+        queries: forward and backward passes that the attempt may cost at most; none for the flow's own bound.
+    """
+
+    classifier: Classifier
+    attack: Attack
+    image: Tensor
+    label: int
+    target: int = -1
+    aim: int = -1
+    eps: float = 0.0
+    key: tuple[int, ...] = field(kw_only=True)
+    donor: Tensor | None = None
+    queries: int | None = None

@@ -1,0 +1,52 @@
+"""Pictures of other classes at which an attack can begin: parts of the built-in samples, the same for every run."""
+
+from collections.abc import Iterator
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from advcli.core.shapes import Pixels
+from advcli.images.reading import decode, fit, read_bytes
+from advcli.images.samples import samples
+from advcli.models.classifier import Classifier
+
+_PARTS = 3  # crops per side of each sample, each half as large as the sample
+_CLASSES: "WeakKeyDictionary[Classifier, tuple[Pixels, Tensor]]" = WeakKeyDictionary()
+
+
+def donor_for(classifier: Classifier, label: int, target: int, key: tuple[int, ...]) -> Tensor | None:
+    """Choose a picture that is at an attack's goal.
+
+    Args:
+        classifier: what is attacked.
+        label: class to leave.
+        target: class to reach, or -1.
+        key: of the attempt; the same key chooses the same picture.
+
+    Returns:
+        (3, H, W) in [0, 1], on the CPU and on the grid of eight-bit pictures; none where no picture is at the goal.
+    """
+    if classifier not in _CLASSES:
+        pixels = torch.stack(list(_pictures(classifier)))
+        _CLASSES[classifier] = pixels, classifier.logits(pixels.to(classifier.device)).argmax(1).cpu()
+    pixels, classes = _CLASSES[classifier]
+    fitting = (classes == target if target >= 0 else classes != label).nonzero()[:, 0]
+    return pixels[fitting[key[0] % len(fitting)]].clone() if len(fitting) else None
+
+
+def _pictures(classifier: Classifier) -> Iterator[Tensor]:
+    """The samples, their parts, and all of them mirrored."""
+    how = classifier.card.preprocessing
+    for source in samples():
+        picture = decode(read_bytes(source.location), source.path)
+        width, height = picture.size
+        boxes = [(0, 0, width, height)]
+        for place in range(_PARTS**2):
+            left, top = (place % _PARTS) * width // 4, (place // _PARTS) * height // 4
+            boxes.append((left, top, left + width // 2, top + height // 2))
+        for box in boxes:
+            pixels = fit(picture.crop(box), how.size, how.resize, how.interpolation)
+            for shown in (pixels, pixels[:, ::-1]):
+                yield torch.from_numpy(np.ascontiguousarray(shown)).permute(2, 0, 1).float() / 255

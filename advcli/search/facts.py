@@ -1,0 +1,65 @@
+"""What a record says of the point that an attack found: verdicts, sizes and costs, of the float point and as saved."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from advcli.core.goals import Goal
+from advcli.core.grid import SLACK
+from advcli.search.outcome import Outcome, certain
+
+
+def sizes(delta: np.ndarray, ending: str = "") -> dict[str, float | int]:
+    """Measure a perturbation (3, H, W) in every norm, in pixel units; l0 counts values, l0_pixels pixels.
+
+    Args:
+        delta: change of the pixels.
+        ending: of the names, such as ``_as_saved``.
+    """
+    exact = delta.astype(np.float64)
+    size = np.abs(exact)
+    changed = size > SLACK
+    return {
+        f"linf{ending}": float(size.max(initial=0.0)),
+        f"l2{ending}": float(np.sqrt(np.square(exact).sum())),
+        f"l1{ending}": float(size.sum()),
+        f"l0{ending}": int(changed.sum()),
+        f"l0_pixels{ending}": int(changed.any(0).sum()),
+    }
+
+
+def outcome_facts(image: torch.Tensor, label: int, target: int, outcome: Outcome) -> dict[str, Any]:
+    """Say what an attack's record says of one outcome.
+
+    Args:
+        image: (3, H, W), the clean pixels.
+        label: class of the image.
+        target: class to reach, or -1.
+        outcome: of the attack.
+    """
+    clean = image.cpu().numpy()
+    return {
+        **_verdicts(label, target, outcome),
+        "forward_passes": outcome.forward_passes,
+        "backward_passes": outcome.backward_passes,
+        "verification_passes": outcome.verification_passes,
+        **sizes(outcome.pixels.cpu().numpy() - clean),
+        **sizes(outcome.saved.cpu().numpy() - clean, "_as_saved"),
+    }
+
+
+def _verdicts(label: int, target: int, outcome: Outcome) -> dict[str, bool | None]:
+    logits, saved = outcome.logits[None].cpu(), outcome.saved_logits[None].cpu()
+    leave = Goal.of(label)
+    found = {
+        "misclassified": bool(leave.reached(logits)),
+        "misclassified_as_saved": bool(certain(leave, saved)),
+        "target_reached": None,
+        "target_reached_as_saved": None,
+    }
+    if target >= 0:
+        reach = Goal.of(label, target)
+        found["target_reached"] = bool(reach.reached(logits))
+        found["target_reached_as_saved"] = bool(certain(reach, saved))
+    return found

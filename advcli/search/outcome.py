@@ -1,0 +1,79 @@
+"""What an attempt came to: its best point in float and as saved, and what it cost."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from advcli.core.goals import Goal
+from advcli.core.precision import wide
+from advcli.core.shapes import Flags, Logits
+
+# Of the largest logit: more than folding, another batch size, thread count or device changes it by. A picture that
+# is misclassified by less might not be on the next machine, and is not counted as misclassified when saved.
+CERTAIN = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The best points of one attempt; all tensors are on the CPU.
+
+    The float point is the success that the attack keeps: the first (without early exit the latest), or the nearest.
+    Where no visited point is a success, it is the one with the highest margin. Where only a picture is a success, that
+    picture is the float point too.
+
+    Attributes:
+        pixels: (3, H, W) float32, the float point.
+        saved: (3, H, W) float32, the best picture: on the grid of eight-bit pictures, inside the ball.
+        logits: (K,) fp32 logits of ``pixels``.
+        saved_logits: (K,) fp32 logits of ``saved``.
+        misclassified: ``pixels`` are not classified as the label.
+        misclassified_as_saved: nor is ``saved``, by more than rounding errors of the network.
+        reached: ``pixels`` are a success: at the goal, within eps where the attack is free to roam, and counted.
+        reached_as_saved: ``saved`` is at the goal, by more than rounding errors of the network.
+        distance: of ``pixels`` from the image, in the attack's measure.
+        forward_passes: of the search.
+        backward_passes: of the search.
+        verification_passes: forward passes that checked what the search found.
+        steps: made until the row ended.
+    """
+
+    pixels: Tensor
+    saved: Tensor
+    logits: Tensor
+    saved_logits: Tensor
+    misclassified: bool
+    misclassified_as_saved: bool
+    reached: bool
+    reached_as_saved: bool
+    distance: float
+    forward_passes: int
+    backward_passes: int
+    verification_passes: int
+    steps: int
+
+    @classmethod
+    def unmoved(cls, image: Tensor, logits: Tensor, label: int, target: int = -1) -> "Outcome":
+        """Make the outcome of an image that is not attacked: itself, at no cost.
+
+        Args:
+            image: (3, H, W), on the grid of eight-bit pictures.
+            logits: (K,) fp32 logits of the image.
+            label: class of the image.
+            target: class to reach, or -1.
+        """
+        image, logits = image.cpu(), logits.cpu()
+        leave, goal, row = Goal.of(label), Goal.of(label, target), logits[None]
+        return cls(
+            image, image, logits, logits, bool(leave.reached(row)), bool(certain(leave, row)),
+            bool(goal.reached(row)), bool(certain(goal, row)), 0.0, 0, 0, 0, 0,
+        )  # fmt: skip
+
+    @property
+    def rank(self) -> int:
+        """0 for no success, 1 for one in float alone, 2 for one as saved."""
+        return 2 if self.reached_as_saved else int(self.reached)
+
+
+def certain(goal: Goal, logits: Logits) -> Flags:
+    """Say which rows are at their goal by more than the network's rounding errors."""
+    return goal.reached(logits, CERTAIN * wide(logits).abs().amax(1))

@@ -1,0 +1,211 @@
+"""What is attempted on one image under one attack: by eps, stage and restart, while the image survives."""
+
+import dataclasses
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from advcli.core.attack import Attack, Member, norm_of
+from advcli.core.goals import Goal
+from advcli.core.grid import SLACK
+from advcli.core.norms import BALLS
+from advcli.core.precision import wide
+from advcli.core.randomness import key
+from advcli.models.classifier import Classifier
+from advcli.search.attempt import Attempt
+from advcli.search.donors import donor_for
+from advcli.search.flow import Job
+from advcli.search.outcome import Outcome
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One image under one classifier.
+
+    Args:
+        classifier: what is attacked.
+        image: (3, H, W) float32, on the grid of eight-bit pictures.
+        logits: (K,) fp32 logits of the image.
+        label: class of the image.
+        sha256: of the image's bytes, for its random numbers.
+        seed: of the run.
+    """
+
+    classifier: Classifier
+    image: Tensor
+    logits: Tensor
+    label: int
+    sha256: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class AttackPlan:
+    """What is attempted on an image.
+
+    Args:
+        attack: with its settings.
+        name: of its random numbers: the method, its settings, and which use of it this is.
+        target: class to reach, or -1.
+        eps: ascending; one 0 where the attack has no use for it.
+        min_eps_resolution: find the smallest eps up to the largest of ``eps``, to this resolution; none to try those
+            of ``eps``.
+        queries: forward and backward passes that one eps may cost, all stages and restarts together; none for the
+            bound of the flow, which holds for each attempt alone.
+    """
+
+    attack: Attack
+    name: str
+    target: int = -1
+    eps: tuple[float, ...] = (0.0,)
+    min_eps_resolution: float | None = None
+    queries: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What an image came to at one eps.
+
+    Args:
+        eps: the radius.
+        outcome: the best of all attempts, with the passes of all of them.
+        implied: not computed, because a smaller eps was enough; the point found there stands, at no cost.
+        stage: member of a composed attack that found the point; none for a plain attack.
+        restart: number of the restart that found it, from 0; none where the image was at its goal before.
+    """
+
+    eps: float
+    outcome: Outcome
+    implied: bool = False
+    stage: str | None = None
+    restart: int | None = None
+
+
+def attack_job(problem: Problem, plan: AttackPlan) -> Job[list[Answer]]:
+    """Attack one image.
+
+    An image that is at its goal already costs nothing. From the smallest eps that suffices on, larger ones are implied.
+
+    Args:
+        problem: the image.
+        plan: what is attempted.
+
+    Returns:
+        One answer for each eps of the plan, in order. With ``min_eps_resolution`` one alone: at the smallest eps that
+        was found to suffice, or at the largest of the plan where none did.
+    """
+    if bool(Goal.of(problem.label, plan.target).reached(problem.logits[None].cpu())):
+        unmoved = Outcome.unmoved(problem.image, problem.logits, problem.label, plan.target)
+        smallest = plan.min_eps_resolution is not None
+        return [Answer(eps, unmoved) for eps in ((0.0,) if smallest else plan.eps)]
+    if plan.min_eps_resolution is not None:
+        return [(yield from _smallest(problem, plan, plan.min_eps_resolution))]
+    answers: list[Answer] = []
+    for eps in plan.eps:
+        if answers and answers[-1].outcome.reached_as_saved:
+            free = dataclasses.replace(answers[-1].outcome, forward_passes=0, backward_passes=0, verification_passes=0)
+            answers.append(dataclasses.replace(answers[-1], eps=eps, outcome=free, implied=True))
+        else:
+            answers.append((yield from _at(problem, plan, eps)))
+    return answers
+
+
+def _smallest(problem: Problem, plan: AttackPlan, resolution: float) -> Generator[Any, Any, Answer]:
+    """Find the smallest eps by bisection; a success bounds it by its own distance."""
+    best: Answer = yield from _at(problem, plan, plan.eps[-1])
+    spent = [best.outcome]
+    if best.outcome.reached_as_saved:
+        low, high = 0.0, _radius(problem, plan, best)
+        if norm_of(plan.attack) == "l0":
+            resolution = max(1.0, resolution)
+        while high - low > resolution:
+            middle = (low + high) / 2
+            if norm_of(plan.attack) == "l0":
+                middle = float(int(middle))
+            tried: Answer = yield from _at(problem, plan, middle)
+            spent.append(tried.outcome)
+            if tried.outcome.reached_as_saved:
+                best, high = tried, _radius(problem, plan, tried)
+            else:
+                low = middle
+        best = dataclasses.replace(best, eps=high)
+    return dataclasses.replace(best, outcome=_with_costs(best.outcome, spent))
+
+
+def _radius(problem: Problem, plan: AttackPlan, answer: Answer) -> float:
+    norm = norm_of(plan.attack)
+    if norm is None or plan.attack.traits.eps == "magnitude":
+        return answer.eps
+    delta = answer.outcome.saved - problem.image.cpu()
+    size = float(BALLS[norm].size(delta[None]))
+    return min(answer.eps, size if norm == "l0" else size * (1 + SLACK))
+
+
+def _at(problem: Problem, plan: AttackPlan, eps: float) -> Generator[Any, Any, Answer]:
+    """Try all stages and their restarts while the image survives."""
+    found: list[Answer] = []
+    left = plan.queries
+    for member in _members(problem, plan.attack):
+        for restart in range(getattr(member.attack, "restarts", 1)):
+            attempt = _attempt(problem, plan, member, restart, eps, left)
+            (outcome,) = yield [attempt]
+            stage = member.name or None
+            found.append(Answer(eps, outcome, stage=stage, restart=restart))
+            if left is not None:
+                left -= outcome.forward_passes + outcome.backward_passes
+            enough = outcome.reached_as_saved and plan.attack.traits.keeps == "first"
+            if enough or (left is not None and left <= 0):
+                return _best(problem, plan, found)
+    return _best(problem, plan, found)
+
+
+def _members(problem: Problem, attack: Attack) -> tuple[Member, ...]:
+    name: Any = getattr(attack, "members", None)
+    return tuple(name(len(problem.classifier.card.classes))) if name is not None else (Member("", attack),)
+
+
+def _attempt(problem: Problem, plan: AttackPlan, member: Member, restart: int, eps: float, left: int | None) -> Attempt:
+    purpose = (plan.name, member.name, str(restart), str(plan.target))
+    keys = tuple(key(problem.seed, problem.sha256, *purpose))
+    donor = None
+    if member.attack.traits.begins == "donor":
+        donor = donor_for(problem.classifier, problem.label, plan.target, keys)
+    aim = _aim(problem, member.aim) if plan.target < 0 else -1
+    return Attempt(
+        problem.classifier, member.attack, problem.image, problem.label, plan.target, aim, eps, key=keys, donor=donor,
+        queries=left,
+    )  # fmt: skip
+
+
+def _aim(problem: Problem, rank: int) -> int:
+    """Class of a rank among those that are not the label, by the clean image's logits; -1 where there is none."""
+    logits = wide(problem.logits.cpu()).clone()
+    if not 1 <= rank < len(logits):
+        return -1
+    logits[problem.label] = -torch.inf
+    return int(logits.argsort(descending=True, stable=True)[rank - 1])
+
+
+def _best(problem: Problem, plan: AttackPlan, found: list[Answer]) -> Answer:
+    """Choose a success as saved, else in float, the nearest of them; else the highest margin."""
+    goal = Goal.of(problem.label, plan.target)
+
+    def order(answer: Answer) -> tuple[float, ...]:
+        outcome = answer.outcome
+        return (-outcome.rank, outcome.distance if outcome.rank else -float(goal.margin(outcome.logits[None])))
+
+    best = min(found, key=order)
+    return dataclasses.replace(best, outcome=_with_costs(best.outcome, [answer.outcome for answer in found]))
+
+
+def _with_costs(outcome: Outcome, spent: list[Outcome]) -> Outcome:
+    """The same outcome with the passes of all attempts."""
+    return dataclasses.replace(
+        outcome,
+        forward_passes=sum(one.forward_passes for one in spent),
+        backward_passes=sum(one.backward_passes for one in spent),
+        verification_passes=sum(one.verification_passes for one in spent),
+    )
