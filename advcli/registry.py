@@ -27,7 +27,7 @@ __all__ = ["Kind", "Method", "Quantity", "Range", "Setting", "names", "number", 
 Kind = Literal["attack", "attribution"]
 _FOLDERS: dict[Kind, str] = {"attack": "attacks", "attribution": "attributions"}
 # What the engine fills in for an attribution that asks for it; see attributions/__init__.py.
-FILLED_IN = frozenset({"score", "layer", "noise", "notes"})
+FILLED_IN = frozenset({"layer", "noise", "notes", "flags"})
 MANY = 10_000_000  # the largest whole number that a setting takes where it names no bounds
 
 
@@ -138,8 +138,7 @@ def implementation(kind: Kind, name: str) -> Callable[..., Any]:
         close = difflib.get_close_matches(name, names(kind), n=3)
         known = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names(kind))}"
         raise UsageError(f"there is no {kind} {name!r}", f"{known} (see --list)")
-    module = _module(kind, name)
-    wanted = name.replace("-", "").casefold()
+    module, wanted = _module(kind, name), name.replace("-", "").casefold()
     for value in vars(module).values():
         own = getattr(value, "__module__", None) == module.__name__
         if own and callable(value) and value.__name__.replace("_", "").casefold() == wanted:
@@ -160,10 +159,9 @@ def settings_of(kind: Kind, name: str) -> tuple[Setting, ...]:
     for parameter in inspect.signature(made).parameters.values():
         fixed = parameter.default is inspect.Parameter.empty or parameter.name in FILLED_IN
         if not fixed:
-            kinds = _unwrap(hints[parameter.name])
-            found.append(
-                Setting(parameter.name, *kinds[:2], parameter.default, kinds[2], described.get(parameter.name, ""))
-            )
+            kind_, optional, bounds = _unwrap(hints[parameter.name])
+            text = described.get(parameter.name, "")
+            found.append(Setting(parameter.name, kind_, optional, parameter.default, bounds, text))
     return tuple(found)
 
 
@@ -268,8 +266,8 @@ def _bounded(setting: Setting) -> Any:
 
     if setting.type not in (int, float):
         return setting.type
-    if setting.range is not None:
-        low, high = (None if math.isinf(end) else end for end in (setting.range.low, setting.range.high))
+    if (given := setting.range) is not None:
+        low, high = (None if math.isinf(end) else end for end in (given.low, given.high))
         return typing.Annotated[setting.type, Field(ge=low, le=high)]
     bounds = Field(ge=1, le=MANY) if setting.type is int else Field(gt=0)
     return typing.Annotated[setting.type, bounds]

@@ -58,6 +58,16 @@ class SampleNoise:
         drawn = [torch.special.ndtri((torch.from_numpy(one.astype(np.float64)) + 0.5) * 2.0**-32) for one in bits]
         return wide(torch.stack(drawn).to(torch.float32).to(rows.device)).view(len(rows), *shape)
 
+    def uniform(self, rows: Integers, indices: Integers, *shape: int) -> Tensor:
+        """Draw from [0, 1), in steps of 2^-24; arguments and result as for ``normal``.
+
+        The numbers are made of the bits that ``normal`` would use: of one row and index, draw the one or the other.
+        """
+        count = math.prod(shape)
+        bits = [self._bits(row, index, count) for row, index in zip(rows.tolist(), indices.tolist(), strict=True)]
+        drawn = (np.stack(bits) >> np.uint32(8)).astype(np.float32) * np.float32(2**-24)
+        return wide(torch.from_numpy(drawn).to(rows.device)).view(len(rows), *shape)
+
     def _bits(self, row: int, index: int, count: int) -> np.ndarray:
         """``count`` random numbers of 32 bits."""
         low, high, upper, top = self.keys[row].tolist()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from advcli.attributions._noise import SampleNoise
@@ -12,10 +13,11 @@ from advcli.core.scores import Target
 from advcli.core.shapes import Pixels
 from advcli.errors import ContractError
 from advcli.models.classifier import Classifier
-from advcli.models.layers import Layer, pick_layer
+from advcli.models.layers import Layer, pick_layers
 from advcli.models.view import View
 from advcli.registry import Method
 
+_FLAT = 1e-3  # derivative of a probability in its logit, p (1 - p)
 
 @dataclass(frozen=True)
 class Request:
@@ -24,13 +26,14 @@ class Request:
     Args:
         method: attribution with its settings.
         target: class and score to explain for each image, (N,).
-        layer: for a method that watches one; by default the deepest that is still a map, found by a probing pass in
-            every call (``models.layers.pick_layer`` finds it once).
+        layers: for a method that watches one; by default the deepest that is still a map, found by a probing pass in
+            every call (``models.layers.pick_layers`` finds it once). The maps of several are averaged, each divided by
+            its largest absolute value first.
     """
 
     method: Method
     target: Target
-    layer: Layer | None = None
+    layers: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,15 @@ class Explanation:
 
     Args:
         maps: float32 (N, H, W), signed, not scaled.
-        layer: that was watched, or none.
-        notes: figures of the method, float64 (N,) each.
-        flags: of each image: ``blank`` (no evidence at all), ``underflow`` (there is some, but float32 cannot hold
-            it), ``not-finite`` (values that were not are 0 in the map).
+        layers: that were watched, if any.
+        notes: figures of the method, float64 (N,) each; of several layers, their mean.
+        flags: of each image: those of the method, and ``blank`` (no evidence at all), ``underflow`` (there is some, but
+            float32 cannot hold it), ``not-finite`` (values that were not are 0 in the map), ``saturated`` (the
+            probability that is explained hardly depends on the logits here).
     """
 
     maps: np.ndarray
-    layer: Layer | None
+    layers: tuple[Layer, ...]
     notes: Mapping[str, np.ndarray]
     flags: tuple[tuple[str, ...], ...]
 
@@ -81,7 +85,7 @@ def explain_batch(
         ContractError: a method's maps are not (N, H, W), or its notes not (N,).
         UsageError: the network has no layer for a method that watches one; see ``Method.refusal``.
     """
-    watching = [_with_layer(classifier, request) for request in requests]
+    watching = [_with_layers(classifier, request) for request in requests]
     noise = [_noise(request.method, seed, digests) for request in requests]
     size = batch_size or classifier.batch_size
     found: list[list[Explanation]] = [[] for _ in requests]
@@ -107,10 +111,10 @@ def traits_of(method: Method) -> Traits:
     return traits
 
 
-def _with_layer(classifier: Classifier, request: Request) -> Request:
+def _with_layers(classifier: Classifier, request: Request) -> Request:
     if not request.method.asks_for("layer"):
-        return replace(request, layer=None)
-    return replace(request, layer=request.layer or pick_layer(classifier, None))
+        return replace(request, layers=())
+    return replace(request, layers=request.layers or pick_layers(classifier, None))
 
 
 def _noise(method: Method, seed: int, digests: Sequence[str]) -> SampleNoise:
@@ -119,7 +123,7 @@ def _noise(method: Method, seed: int, digests: Sequence[str]) -> SampleNoise:
 
 
 def _shared_view(classifier: Classifier, pixels: Pixels, requests: Sequence[Request]) -> View:
-    watch = [request.layer.name for request in requests if request.layer is not None]
+    watch = [layer.name for request in requests for layer in request.layers]
     return View(classifier, pixels, watch=watch, gradient=any(traits_of(one.method).gradient for one in requests))
 
 
@@ -134,21 +138,60 @@ def _by_target(requests: Sequence[Request]) -> list[int]:
 
 
 def _explained(view: View, request: Request, noise: SampleNoise) -> Explanation:
-    method, notes = request.method, dict[str, Tensor]()
-    offered = {"layer": request.layer, "noise": noise, "notes": notes}
-    filled = {name: value for name, value in offered.items() if method.asks_for(name)}
-    maps: Tensor = method.build()(view, request.target, **filled)
-    images = (len(view.pixels),)
-    if maps.shape != (*images, *view.pixels.shape[2:]) or any(note.shape != images for note in notes.values()):
-        raise ContractError(f"{method.name} gave maps {tuple(maps.shape)} or notes that do not fit {images[0]} images")
-    figures = {name: note.detach().cpu().double().numpy() for name, note in notes.items()}
-    exact = maps.detach().cpu().numpy()
+    found = [_made(view, request, noise, layer) for layer in request.layers or (None,)]
+    exact = found[0].maps if len(found) == 1 else sum(_to_one(one.maps) for one in found) / len(found)
+    notes = {name: torch.stack([one.notes[name] for one in found]).mean(0) for name in found[0].notes}
+    marks = {name: torch.stack([one.flags[name] for one in found]).any(0) for name in found[0].flags}
+    marks["saturated"] = _saturated(view, request)
     finite = np.where(np.isfinite(exact), exact, 0.0)
     with np.errstate(under="ignore", over="ignore"):
         rounded = finite.astype(np.float32)
     usable = np.where(np.isfinite(rounded), rounded, np.float32(0))
-    flags = tuple(_flags(*row) for row in zip(exact, finite, rounded, strict=True))
-    return Explanation(usable, request.layer, figures, flags)
+    flags = tuple(
+        (*_flags(*row), *(name for name, mark in marks.items() if mark[place]))
+        for place, row in enumerate(zip(exact, finite, rounded, strict=True))
+    )
+    return Explanation(usable, request.layers, {name: note.numpy() for name, note in notes.items()}, flags)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a method gave for one layer, or for none: maps (N, H, W), notes and flags (N,), all on the CPU."""
+
+    maps: np.ndarray
+    notes: Mapping[str, Tensor]
+    flags: Mapping[str, Tensor]
+
+
+def _made(view: View, request: Request, noise: SampleNoise, layer: Layer | None) -> _Made:
+    method, notes, flags = request.method, dict[str, Tensor](), dict[str, Tensor]()
+    offered = {"layer": layer, "noise": noise, "notes": notes, "flags": flags}
+    filled = {name: value for name, value in offered.items() if method.asks_for(name)}
+    maps: Tensor = method.build()(view, request.target, **filled)
+    images = (len(view.pixels),)
+    told = [*notes.values(), *flags.values()]
+    if maps.shape != (*images, *view.pixels.shape[2:]) or any(one.shape != images for one in told):
+        raise ContractError(
+            f"{method.name} gave maps {tuple(maps.shape)}, or notes or flags that do not fit {images[0]} images"
+        )
+    return _Made(
+        maps.detach().cpu().numpy(),
+        {name: note.detach().cpu().double() for name, note in notes.items()},
+        {name: flag.detach().cpu().bool() for name, flag in flags.items()},
+    )
+
+
+def _to_one(maps: np.ndarray) -> np.ndarray:
+    """Divide each map by its largest absolute value; a map without evidence stays as it is."""
+    largest = np.abs(maps).max((1, 2), keepdims=True)
+    return np.asarray(maps / np.where(largest > 0, largest, 1.0))
+
+
+def _saturated(view: View, request: Request) -> Tensor:
+    """Mark the images whose probability is so near 0 or 1 that what is explained is a flat part of the softmax."""
+    if request.target.score != "prob" or traits_of(request.method).class_free:
+        return torch.zeros(len(view.pixels), dtype=torch.bool)
+    return (request.target.cotangent(view.logits).abs().amax(1) < _FLAT).cpu()
 
 
 def _flags(exact: np.ndarray, finite: np.ndarray, rounded: np.ndarray) -> tuple[str, ...]:
@@ -163,7 +206,7 @@ def _flags(exact: np.ndarray, finite: np.ndarray, rounded: np.ndarray) -> tuple[
 def _joined(parts: Sequence[Explanation]) -> Explanation:
     return Explanation(
         np.concatenate([part.maps for part in parts]),
-        parts[0].layer,
+        parts[0].layers,
         {name: np.concatenate([part.notes[name] for part in parts]) for name in parts[0].notes},
         tuple(flags for part in parts for flags in part.flags),
     )

@@ -105,7 +105,6 @@ def _record(parameter: Any) -> tuple[str, str]:
         name += "".join(f"/{other}" for other in parameter.secondary_opts)
         name += "" if parameter.is_flag or not parameter.metavar else f" {parameter.metavar}"
     extra = [f"default: {default}"] if (default := _default(parameter)) else []
-    extra += [f"or {parameter.envvar}"] if isinstance(parameter.envvar, str) else []
     return name, " ".join([getattr(parameter, "help", None) or "", f"[{'; '.join(extra)}]" if extra else ""]).strip()
 
 

@@ -3,6 +3,7 @@
 Imports nothing heavy: ``--help`` pays for it.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,11 +41,10 @@ class ModelOptions:
         typer.Option(
             "--model",
             "-m",
-            envvar="ADVCLI_MODEL",
             metavar="MODEL",
             rich_help_panel=MODEL,
             help="Built-in or torchvision name, timm:NAME, weights file, or file.py:function; repeat for several.",
-            show_default="cifar10-resnet20",
+            show_default="what ADVCLI_MODEL says, else cifar10-resnet20",
         ),
     ] = None
     arch: Annotated[
@@ -110,7 +110,8 @@ class ModelOptions:
             size=self.size,
             trust=self.trust_model,
         )
-        return requests_for(self.model or [DEFAULT], options)
+        # Read here and not by typer, which would split the variable at its blanks.
+        return requests_for(self.model or [os.environ.get("ADVCLI_MODEL") or DEFAULT], options)
 
 
 @dataclass(frozen=True)

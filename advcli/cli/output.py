@@ -183,7 +183,8 @@ def number(value: object, unit: str = "") -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.3g}{unit and ' ' + unit}"
+        digits = f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
+        return f"{digits}{unit and ' ' + unit}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

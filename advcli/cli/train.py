@@ -53,7 +53,8 @@ def train(
 
     Examples:
       advcli train --data cifar10/ --arch cifar-resnet20 --out cifar
-      advcli attack photos/ --model cifar/model.safetensors
+      advcli train --data cifar10/ --recipe seed-003 --epochs 10 --dry-run
+      advcli train --data cats/ --data dogs/ --test held-out/ --seed 1 --json
     """
     if not folders:
         raise UsageError("there is nothing to learn from", "give --data FOLDER, a folder with one folder per class")

@@ -1,16 +1,16 @@
 """The scores that an attribution explains: what of the output is differentiated, row by row."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from advcli.core.choices import Score
 from advcli.core.precision import wide
 from advcli.core.shapes import Floats, Integers, Logits
 
-Score = Literal["logit", "prob", "logprob", "loss"]
+__all__ = ["Score", "Target", "score_cotangent", "score_value"]
 
 
 @dataclass(frozen=True)
@@ -20,29 +20,39 @@ class Target:
     Args:
         classes: (N,) class of each row.
         score: which number of that class; see ``score_value``.
+        against: (N,) class whose score is taken away from it: why the one and not the other. By default none is.
     """
 
     classes: Integers
     score: Score = "logit"
+    against: Integers | None = None
 
     def __len__(self) -> int:
         return len(self.classes)
 
     def __getitem__(self, rows: Tensor | slice) -> "Target":
         """Give the target of the rows that places (M,) or a slice choose; a row may be chosen several times."""
-        return Target(self.classes[rows], self.score)
+        return Target(self.classes[rows], self.score, None if self.against is None else self.against[rows])
 
     def same_as(self, other: "Target") -> bool:
         """Say whether two targets explain the same of every row."""
-        return self.score == other.score and torch.equal(self.classes, other.classes)
+        if self.against is None or other.against is None:
+            against = self.against is other.against
+        else:
+            against = torch.equal(self.against, other.against)
+        return against and self.score == other.score and torch.equal(self.classes, other.classes)
 
     def value(self, logits: Logits) -> Floats:
         """Score of each row, (N,) float64."""
-        return score_value(logits, self.classes, self.score)
+        value = score_value(logits, self.classes, self.score)
+        return value if self.against is None else value - score_value(logits, self.against, self.score)
 
     def cotangent(self, logits: Logits) -> Logits:
         """Derivative of each row's score in its logits, (N, K) float64."""
-        return score_cotangent(logits, self.classes, self.score)
+        cotangent = score_cotangent(logits, self.classes, self.score)
+        if self.against is None:
+            return cotangent
+        return cotangent - score_cotangent(logits, self.against, self.score)
 
 
 def score_value(logits: Logits, target: Integers, score: Score) -> Floats:

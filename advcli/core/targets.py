@@ -1,16 +1,14 @@
 """Which class an attack is to reach, image by image."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from advcli.core.choices import TargetRule
 from advcli.core.precision import wide
 from advcli.core.randomness import RowNoise
 from advcli.core.shapes import Integers, Logits
-
-TargetRule = Literal["none", "second", "least", "random"]
 
 
 def choose_targets(

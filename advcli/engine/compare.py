@@ -4,11 +4,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import pandas as pd
 import torch
 
+from advcli.core.choices import After
 from advcli.core.records import AttackRecord, CompareRecord, Record, SimilarityRow
 from advcli.core.report import Report
 from advcli.engine._attacking import AXES, Attacked, AttackGrid, attack_cases, nothing_to_do
@@ -38,8 +39,6 @@ from advcli.runs.life import run
 from advcli.runs.preflight import inspect
 from advcli.search.config import AttackConfig
 from advcli.search.flow import Job
-
-After = Literal["same", "own"]
 
 
 def compare(

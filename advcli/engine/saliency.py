@@ -4,10 +4,10 @@ Source: Simonyan et al. 2014, https://arxiv.org/abs/1312.6034, section 3.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
+from advcli.core.choices import Reduction, Score
 from advcli.core.report import Report
-from advcli.core.scores import Score
 from advcli.engine.explain import ExplainCommand, ExplainConfig
 from advcli.registry import Method
 from advcli.runs.command import RunConfig
@@ -34,7 +34,7 @@ def saliency(config: RunConfig, images: ImageConfig, what: ExplainConfig) -> Rep
 
 def saliency_config(
     scores: tuple[Score, ...] = ("logit",),
-    reduce: Literal["max", "sum", "l2"] = "max",
+    reduce: Reduction = "max",
     classes: tuple[str, ...] = ("predicted",),
     *,
     arrays: bool = False,

@@ -1,6 +1,7 @@
 """How charts look: one canvas, one set of colors, SVG that is the same bytes for the same figures."""
 
 import io
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,10 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from advcli.figures.lettering import text_width
+
 INK, QUIET, ACCENT, PALE = "#1f2328", "#6e7681", "#c43e1c", "#d0d7de"
 SERIES = ("#c43e1c", "#1f6f8b", "#8a6d1d", "#5b4b8a", "#3d7a4a", "#8b3a62")  # equally dark, so that they print alike
 WIDTH = 4.8  # inches; a third of a page, where labels of ten points stay readable
-LONGEST_NAME = 34  # letters of a name beside a bar
+WIDEST_NAME = 190  # pixels of a name beside a bar, in letters of 13
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "advcli",  # else identifiers are random, and the same run gives other bytes
     "svg.fonttype": "none",  # text stays text: small, searchable
@@ -78,16 +81,23 @@ def estimate(figures: Mapping[str, object], name: str) -> Estimate | None:
 
 
 def shortened(name: object) -> str:
-    """Shorten a name in its middle, where ids of cases differ least."""
+    """Shorten a name in its middle, where ids of cases differ least, to ``WIDEST_NAME``."""
     text = str(name)
-    if len(text) <= LONGEST_NAME:
-        return text
-    half = (LONGEST_NAME - 1) // 2
-    return f"{text[:half]}…{text[-half:]}"
+    kept = len(text)
+    while kept > 1 and text_width(_middle_out(text, kept), 13) > WIDEST_NAME:
+        kept = min(kept - 1, kept * 9 // 10)
+    return _middle_out(text, kept)
+
+
+def _middle_out(text: str, kept: int) -> str:
+    return text if kept >= len(text) else f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
 
 
 def svg(figure: Figure) -> bytes:
     """Write a figure as an SVG file without date and creator."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        # The file holds the text itself; matplotlib only cannot measure letters that its font lacks.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()

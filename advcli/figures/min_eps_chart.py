@@ -25,8 +25,8 @@ def min_eps_chart(case: str, values: NDArray[np.float64], norm: str | None) -> b
         figure, (axes,) = canvas(2.5, f"Smallest eps, {shortened(case)}")
         largest = float(finite.max()) if finite.size else 1.0
         axes.hist(finite, bins=np.linspace(0, largest, 33).tolist(), color=ACCENT, rwidth=0.9)
-        marks = [float(np.quantile(values * unit, share, method="inverted_cdf")) for share in (0.25, 0.5, 0.75)]
-        first, middle, third = marks if values.size else [np.inf] * 3
+        known = values * unit if values.size else np.array([np.inf])
+        first, middle, third = (float(np.quantile(known, share, method="inverted_cdf")) for share in (0.25, 0.5, 0.75))
         if np.isfinite(first):
             axes.axvspan(first, min(third, largest), color=PALE, alpha=0.5, zorder=0, linewidth=0)
         if np.isfinite(middle):

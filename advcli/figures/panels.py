@@ -138,7 +138,7 @@ def _paste(canvas: Pixels, tile: Tile, picture: Pixels, top: int, left: int, wid
 
 
 def _paste_bar(canvas: Pixels, bar: Bar, top: int, bottom: int, left: int) -> None:
-    places = np.arange(bottom - top) * len(bar.colors) // (bottom - top)
+    places = np.rint(np.linspace(0, len(bar.colors) - 1, bottom - top)).astype(np.intp)
     canvas[top:bottom, left : left + BAR_WIDTH] = bar.colors[places][:, None]
     left += BAR_WIDTH + BAR_GAP
     height = line_height(LINE_SIZE)

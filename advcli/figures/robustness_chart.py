@@ -63,7 +63,8 @@ def robustness_chart(lines: Mapping[str, Sequence[tuple[float, Estimate]]], norm
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(255 * value, 2):g}"))
             axes.set_xticks(_levels(largest))
         axes.set_xlabel("eps in 255ths" if norm == "linf" else f"eps, {norm}")
-        figure.legend(loc="outside lower left", ncols=1 if len(lines) < 4 else 2, fontsize=9, borderaxespad=0.2)
+        if lines:
+            figure.legend(loc="outside lower left", ncols=1 if len(lines) < 4 else 2, fontsize=9, borderaxespad=0.2)
         return svg(figure)
 
 

@@ -38,8 +38,8 @@ class Dataset:
     def sha256(self) -> str:
         """Digest of classes, labels and pixels, in their order."""
         digest = hashlib.sha256("\n".join(self.classes).encode("utf-8", "surrogateescape"))
-        digest.update(np.ascontiguousarray(self.labels))
-        digest.update(np.ascontiguousarray(self.images))
+        for values in (self.labels, self.images):
+            digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()
 
 

@@ -7,15 +7,16 @@ shown fewer than ``block`` rows: a short batch is filled up with repeats. On oth
 chooses the kernel, every block has exactly ``block`` rows.
 """
 
+import copy
 import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from advcli.core.choices import Precision
 from advcli.core.shapes import Logits, Pixels
 from advcli.errors import ContractError, ModelError
 from advcli.models.card import Card
@@ -23,7 +24,6 @@ from advcli.models.folding import fold
 from advcli.models.looking import Block, Look
 from advcli.models.sweep import Make, Part, sweep
 
-Precision = Literal["fp32", "bf16", "fp16"]
 SMALLEST_STEADY = 16  # rows from which a CPU's kernels no longer change with the batch size
 _LOW = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _CHUNK_PIXELS = 64 * 32 * 32  # a block of about this many pixels keeps the activations of small networks in the cache
@@ -67,10 +67,11 @@ class Classifier:
         network = network.eval().to(self.device)
         for parameter in network.parameters():  # one by one: TorchScript has no requires_grad_ for a whole module
             parameter.requires_grad = False
-        probe = torch.rand(2, 3, *card.preprocessing.size, generator=torch.Generator().manual_seed(0))
-        _check_output(network, self.normalize(probe.to(self.device)), card)
-        self.network, self.folded = fold(network, self.normalize(probe.to(self.device)))
+        probe = self.normalize(_probe(card).to(self.device))
+        _check_output(network, probe, card)
+        self.network, self.folded = fold(network, probe)
         self.network = self.network.to(memory_format=torch.channels_last)
+        self._low: nn.Module | None = None
 
     def logits(self, pixels: Pixels) -> Logits:
         """Judge pixels: fp32 logits, no gradient.
@@ -112,7 +113,7 @@ class Classifier:
         for filled, count in [(pixels.detach().clone(), len(pixels))] if together else self._blocks(pixels):
             leaf = filled.requires_grad_(gradient)
             with torch.set_grad_enabled(gradient), self._search_precision():
-                logits = self._forward(leaf).float()
+                logits = self._search(leaf).float()
             blocks.append(Block(leaf, logits, count))
         again = None if together or not gradient else partial(self.look, bounded=bounded)
         look = Look(blocks, again, self.block)
@@ -135,12 +136,33 @@ class Classifier:
         height, width = self.card.preprocessing.size
         return max(self.block, _CHUNK_PIXELS // (height * width)) if self.device.type == "cpu" else self.block
 
+    @property
+    def searched(self) -> nn.Module:
+        """The network that ``look`` runs: ``network``, or its copy in bf16 where it works in that precision.
+
+        A copy spares the conversion of all weights in every pass that autocast makes for frozen ones: the forward pass
+        of a ResNet-20 takes half as long. fp16 has too small a range for a network that is not made for it.
+        """
+        if self.precision != "bf16":
+            return self.network
+        if self._low is None:
+            self._low = _in_bf16(self.network, self.normalize(_probe(self.card).to(self.device))) or self.network
+        return self._low
+
+    def _search(self, pixels: Tensor) -> Tensor:
+        if self.searched is self.network:
+            return self._forward(pixels)
+        low = self.normalize(pixels).to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+        return self.searched(low)  # type: ignore[no-any-return]
+
     def _forward(self, pixels: Tensor) -> Tensor:
         return self.network(self.normalize(pixels).contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
 
     def _search_precision(self) -> AbstractContextManager[object]:
         low = _LOW.get(self.precision)
-        return nullcontext() if low is None else torch.autocast(self.device.type, low)
+        return (
+            nullcontext() if low is None or self.searched is not self.network else torch.autocast(self.device.type, low)
+        )
 
     def _blocks(self, pixels: Tensor) -> Iterator[tuple[Tensor, int]]:
         """Yield (rows for the network, how many of them are real)."""
@@ -167,6 +189,21 @@ class Classifier:
         low, high = pixels.aminmax()
         if not (low >= 0 and high <= 1):  # also true for NaN
             raise ContractError(f"the classifier takes pixels in [0, 1], not [{float(low):.4g}, {float(high):.4g}]")
+
+
+def _probe(card: Card) -> Tensor:
+    return torch.rand(2, 3, *card.preprocessing.size, generator=torch.Generator().manual_seed(0))
+
+
+def _in_bf16(network: nn.Module, probe: Tensor) -> nn.Module | None:
+    """Copy a network in bf16; none where its code does not work in that precision."""
+    try:
+        low = copy.deepcopy(network).to(torch.bfloat16)
+        with torch.no_grad():
+            logits = low(probe.to(torch.bfloat16).contiguous(memory_format=torch.channels_last))
+    except Exception:  # noqa: BLE001  the network's own code may fail in any way, and autocast remains
+        return None
+    return low if torch.isfinite(logits).all() else None
 
 
 def _fingerprint(network: nn.Module) -> str:

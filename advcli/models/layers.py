@@ -1,5 +1,6 @@
 """The layers of a network that still have a place for every part of the picture, found by one probing pass."""
 
+import fnmatch
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -61,13 +62,17 @@ def spatial_layers(classifier: Classifier) -> list[Layer]:
 def pick_layer(classifier: Classifier, name: str | None) -> Layer:
     """Find a layer by name, or by default the deepest one that can be read: most meaning, still a map.
 
+    What only pools a map that an earlier layer holds at a finer grain is passed over (AlexNet, VGG), and so are the
+    maps of the classes themselves, with nothing but pooling behind them (SqueezeNet).
+
     Raises:
         UsageError: the network has no such layer, or none that can be read.
     """
     model = classifier.card.name
+    probed = _probe(classifier)
     if name is None:
-        return _deepest(spatial_layers(classifier), model)
-    for layer, _ in _probe(classifier):
+        return _deepest(classifier, probed)
+    for layer, _ in probed:
         if layer.name == name:
             return layer
     if any(name == known for known, _ in classifier.network.named_modules()):
@@ -76,6 +81,32 @@ def pick_layer(classifier: Classifier, name: str | None) -> Layer:
             f"see: advcli model layers {model}",
         )
     raise UsageError(f"{model} has no layer {name!r}", f"see: advcli model layers {model}")
+
+
+def pick_layers(classifier: Classifier, names: str | None) -> tuple[Layer, ...]:
+    """Find layers by names or patterns separated by commas, or by default the one that ``pick_layer`` finds.
+
+    Args:
+        classifier: the network that holds them.
+        names: such as ``layer4`` or ``layer3.*,layer4.*``. A pattern stands for what it matches between two dots:
+            ``layer3.*`` for ``layer3.0`` and ``layer3.1``, not for what is inside them. Of the layers that match, those
+            that no gradient reaches are left out, and of several that pass on one tensor all but the outermost.
+
+    Returns:
+        The layers in the order of the names, each once.
+
+    Raises:
+        UsageError: a name or a pattern finds none.
+    """
+    if names is None:
+        return (pick_layer(classifier, None),)
+    found: dict[Layer, None] = {}
+    for name in (part.strip() for part in names.split(",")):
+        if any(mark in name for mark in "*?["):
+            found |= dict.fromkeys(_matching(classifier, name))
+        else:
+            found[pick_layer(classifier, name)] = None
+    return tuple(found)
 
 
 def no_layer(classifier: Classifier) -> str | None:
@@ -87,15 +118,56 @@ def no_layer(classifier: Classifier) -> str | None:
     return None
 
 
-def _deepest(layers: list[Layer], model: str) -> Layer:
+def zero_head(network: nn.Module) -> str | None:
+    """Name the network's last layer with weights if they are all zero, as those of an untrained ViT are."""
+    weighted = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    if weighted and not weighted[-1][1].weight.any():
+        name, module = weighted[-1]
+        return f"{name} ({type(module).__name__})"
+    return None
+
+
+def _matching(classifier: Classifier, pattern: str) -> list[Layer]:
+    parts = pattern.split(".")
+    probed = [
+        (layer, output)
+        for layer, output in _probe(classifier)
+        if len(words := layer.name.split(".")) == len(parts)
+        and all(fnmatch.fnmatchcase(word, part) for word, part in zip(words, parts, strict=True))
+    ]
+    layers = [layer for place, (layer, output) in enumerate(probed) if not _passed_on(output, probed[place + 1 :])]
+    model = classifier.card.name
     if not layers:
-        raise UsageError(f"{model} has no layer with a map in it", "use a method that needs none, such as gradient")
+        raise UsageError(f"{model} has no layer with a map that matches {pattern!r}", f"see: advcli model layers {model}")
     readable = [layer for layer in layers if not layer.silent]
     if not readable:
+        raise UsageError(f"no gradient reaches the layers of {model} that match {pattern!r}", "name others")
+    return readable
+
+
+def _deepest(classifier: Classifier, probed: "list[tuple[Layer, Tensor]]") -> Layer:
+    model = classifier.card.name
+    listed = [found for place, found in enumerate(probed) if not _passed_on(found[1], probed[place + 1 :])]
+    if not listed:
+        raise UsageError(f"{model} has no layer with a map in it", "use a method that needs none, such as gradient")
+    readable = [(layer, output) for layer, output in listed if not layer.silent]
+    if not readable:
+        head = zero_head(classifier.network)
+        if head is None:
+            raise UsageError(f"no gradient reaches any layer of {model}", "are its weights loaded?")
         raise UsageError(
-            f"no gradient reaches any layer of {model}", "are its weights loaded? an untrained head is zero"
+            f"no gradient reaches any layer of {model}, because the weights of its head {head} are all zero",
+            "it was not trained; load weights, or use another model",
         )
-    return readable[-1]
+    classes = len(classifier.card.classes)
+    weighted = _weighted(classifier.network)
+    fitting = [
+        layer
+        for place, (layer, output) in enumerate(readable)
+        if not _is_pooled(output)
+        and not (layer.channels == classes and not _weights_behind(readable, place, weighted))
+    ]
+    return fitting[-1] if fitting else readable[-1][0]
 
 
 def _probe(classifier: Classifier) -> list[tuple[Layer, Tensor]]:

@@ -105,7 +105,7 @@ class View:
 
     @cached_property
     def _looked(self) -> tuple[Look, list[dict[str, Tensor]]]:
-        with watching(self.classifier.network, self._watch) as outputs:
+        with watching(self.classifier.searched, self._watch) as outputs:
             look = self._look(self.pixels)
         return look, outputs
 

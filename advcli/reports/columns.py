@@ -12,37 +12,44 @@ from advcli.core.records import Record, Result
 
 SIMPLE = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 NULLABLE = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+Layout = Literal["plain", "spread", "json"]
 _UNIONS = (Union, types.UnionType)
 
 
-def flatten(line: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, object]:
+def flatten(line: Mapping[str, Any], layout: Mapping[str, Layout]) -> dict[str, object]:
     """Lay a record out as one row.
 
     Args:
         line: a record as in records.jsonl; what the columns do not know is left out, what it lacks is null.
-        fields: see ``fields_of``.
+        layout: of its class, see ``layout_of``.
 
     Returns:
         Column to value. A dictionary is spread over dotted columns, ``files.panel``; one whose values may be anything,
-        such as ``settings``, is one column of JSON. A null and an empty dictionary of that kind are told apart.
+        such as ``settings``, is one column of JSON.
     """
     row: dict[str, object] = {}
-    for name, annotation in fields.items():
-        value = line.get(name)
-        if value is None:
+    for name, value in line.items():
+        how = layout.get(name)
+        if how is None or value is None:
             continue
-        if _values(annotation) is not None:
-            row.update((f"{name}.{key}", one) for key, one in value.items())
-        elif _kind(annotation) is dict:
-            row[name] = json.dumps(value, ensure_ascii=False)
-        else:
+        if how == "plain":
             row[name] = value
+        elif how == "spread":
+            row.update((f"{name}.{key}", one) for key, one in value.items())
+        else:
+            row[name] = json.dumps(value, ensure_ascii=False)
     return row
 
 
-def fields_of(model: type[Record]) -> dict[str, Any]:
-    """Give the type of each field of a record class."""
-    return {name: field.annotation for name, field in model.model_fields.items()}
+def layout_of(model: type[Record]) -> dict[str, Layout]:
+    """Say of each field of a record class how it becomes a column or several."""
+    return {name: _layout(field.annotation) for name, field in model.model_fields.items()}
+
+
+def _layout(annotation: Any) -> Layout:
+    if _values(annotation) is not None:
+        return "spread"
+    return "json" if _kind(annotation) is dict else "plain"
 
 
 def schema(lines: Iterable[Mapping[str, Any]], model: type[Record]) -> pa.Schema:
@@ -57,7 +64,7 @@ def schema(lines: Iterable[Mapping[str, Any]], model: type[Record]) -> pa.Schema
         ``pandas.read_parquet`` to read whole numbers and truth values as nullable ones: else one image that could not
         be used turns ``forward_passes`` into floats and ``misclassified`` into objects.
     """
-    fields = fields_of(model)
+    fields = {name: field.annotation for name, field in model.model_fields.items()}
     keys: dict[str, set[str]] = {name: set() for name, annotation in fields.items() if _values(annotation) is not None}
     for line in lines:
         for name, known in keys.items():

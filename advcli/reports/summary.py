@@ -41,6 +41,11 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
 
+    @property
+    def bounded(self) -> bool:
+        """Whether a figure has an interval."""
+        return any(cell.interval for _, cells in self.rows for cell in cells)
+
 
 def shares(summary: Row) -> list[tuple[str, Cell]]:
     """Take the rates of a summary, which have a ``_low`` and a ``_high`` beside them.

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from advcli.core.records import Record, SimilarityRow
 from advcli.images.writing import whole, write_atomically
-from advcli.reports.columns import NULLABLE, arrow_type, fields_of, flatten, schema
+from advcli.reports.columns import NULLABLE, arrow_type, flatten, layout_of, schema
 from advcli.reports.lines import read_lines
 
 ROWS = 4096  # in memory at a time, and in a row group
@@ -38,8 +38,8 @@ def write_parquet(records: Path, path: Path, model: type[Record]) -> None:
     Raises:
         UsageError: the file cannot be written.
     """
-    fields = fields_of(model)
-    _write((flatten(line, fields) for line in read_lines(records)), path, schema(read_lines(records), model))
+    layout = layout_of(model)
+    _write((flatten(line, layout) for line in read_lines(records)), path, schema(read_lines(records), model))
 
 
 def write_long_similarity(records: Path, path: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 
+from advcli.core.choices import Precision
 from advcli.core.report import Report
 from advcli.images.sources import Source
-from advcli.models.classifier import SMALLEST_STEADY, Classifier, Precision
+from advcli.models.classifier import SMALLEST_STEADY, Classifier
 from advcli.models.devices import pick_device
 from advcli.models.loading import ModelRequest, load_network
 from advcli.runs.command import RunConfig

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from advcli.core.report import ModelReport
 from advcli.models.classifier import Classifier
@@ -62,6 +62,25 @@ def doubts(values: Mapping[str, Any], models: Sequence[ModelReport]) -> list[str
                 "twice, and the order of --classes"
             )
     return found
+
+
+def drift(classifier: Classifier, loaded: nn.Module, pixels: Tensor) -> float:
+    """Measure how far folding batch norms, and the size of a block, move a logit.
+
+    Args:
+        classifier: as it is used.
+        loaded: its network as loaded, nothing folded, on the CPU.
+        pixels: (N, 3, H, W), real pictures.
+
+    Returns:
+        The largest difference of a logit, as a share of the picture's largest logit.
+    """
+    used = classifier.logits(pixels).double()
+    doubled = classifier.logits(torch.cat([pixels, pixels.flip(3)]))[: len(pixels)].double()
+    with torch.no_grad():
+        plain = loaded.eval().to(classifier.device)(classifier.normalize(pixels)).double()
+    scale = used.abs().amax(1, keepdim=True)
+    return float(torch.maximum((used - plain).abs(), (used - doubled).abs()).div(scale).max())
 
 
 def _are_probabilities(logits: Tensor) -> bool:

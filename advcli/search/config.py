@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from advcli.core.attack import norm_of
+from advcli.core.choices import TargetRule
 from advcli.core.norms import Norm, check_eps, default_eps
 from advcli.errors import UsageError
 from advcli.registry import Method, Quantity
 
-TARGET_RULES = ("none", "second", "least", "random")
+TARGET_RULES = get_args(TargetRule)
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ class _Stream(Generic[T]):
 
     @property
     def share(self) -> float:
-        return sum(pool.share for pool in self._pools.values())
+        return sum((pool.share for pool in self._pools.values()), 0.0)
 
     def start(self, job: "Job[T]") -> Iterator[T]:
         """Ask a job what it wants; give its result if it wants nothing."""
@@ -173,22 +173,23 @@ class _Stream(Generic[T]):
             except StopIteration as stop:
                 yield stop.value
                 return
-            first = False
+            ahead, first = not first, False  # a job that is under way is finished before others begin
             running.race, running.best = isinstance(request, Race), None
             attempts = request.attempts if isinstance(request, Race) else request
             running.outcomes = [None] * len(attempts)
             if attempts:
-                self._enter(running, attempts)
+                self._enter(running, attempts, ahead=ahead)
                 return
 
-    def _enter(self, running: _Running[T], attempts: Sequence[Attempt]) -> None:
+    def _enter(self, running: _Running[T], attempts: Sequence[Attempt], *, ahead: bool) -> None:
         if running.race:
             self._races.append(running)
         by_pool: dict[Pool, list[int]] = {}
         for place, attempt in enumerate(attempts):
             by_pool.setdefault(self._pool(attempt), []).append(place)
         for pool, places in by_pool.items():
-            for place, number in zip(places, pool.add(attempts[place] for place in places), strict=True):
+            numbers = pool.add((attempts[place] for place in places), ahead=ahead)
+            for place, number in zip(places, numbers, strict=True):
                 running.open[place] = (pool, number)
                 self._owners[pool, number] = (running, place)
 

@@ -193,7 +193,7 @@ def _best(problem: Problem, plan: AttackPlan, found: list[Answer]) -> Answer:
     """Choose a success as saved, else in float, the nearest of them; else the highest margin."""
     goal = Goal.of(problem.label, plan.target)
 
-    def order(answer: Answer) -> tuple[float, ...]:
+    def order(answer: Answer) -> tuple[int, float]:
         outcome = answer.outcome
         return (-outcome.rank, outcome.distance if outcome.rank else -float(goal.margin(outcome.logits[None])))
 

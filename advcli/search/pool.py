@@ -60,13 +60,16 @@ class Pool:
         self._ended_since = 0.0
         self._count = 0
 
-    def add(self, attempts: Iterable[Attempt]) -> list[int]:
-        """Take attempts in, ahead of those that wait; give their numbers."""
+    def add(self, attempts: Iterable[Attempt], *, ahead: bool = False) -> list[int]:
+        """Take attempts in, behind those that wait or ahead of them; give their numbers."""
         numbered = []
         for attempt in attempts:
             numbered.append((self._count, attempt))
             self._count += 1
-        self._waiting.extendleft(reversed(numbered))
+        if ahead:
+            self._waiting.extendleft(reversed(numbered))
+        else:
+            self._waiting.extend(numbered)
         return [number for number, _ in numbered]
 
     def drop(self, number: int) -> bool:

@@ -8,19 +8,24 @@ steps is looked at only at its end, and its first, second, fourth and sixteenth 
 survived: so early exit changes no verdict.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from advcli.core.attack import Attack
 from advcli.core.goals import Goal
-from advcli.core.grid import beyond, to_grid
+from advcli.core.grid import LEVELS, beyond, to_grid
 from advcli.core.rows import Rows
 from advcli.core.shapes import Flags
 from advcli.models.classifier import Classifier
 from advcli.search.outcome import Outcome, certain
 from advcli.search.visiting import CHECKS, NEVER, Visits
 
-SCALES = (1.02, 1.08, 1.25, 1.6, 2.5)  # of a perturbation that rounding undid
+# Scales of a perturbation that rounding undid: a factor, and how many levels its largest change has to be at least (a
+# perturbation of a tenth of a level would be rounded away at any of these factors). A group is looked at where none of
+# the group before was a success: in a minimum-norm search rounding undoes two of three, and the first group saves most.
+SCALES = (((1.02, 0.0), (1.08, 0.0)), ((1.25, 0.0),), ((1.6, 1.0), (2.5, 2.5)))
 
 
 class Saving:
@@ -61,8 +66,10 @@ class Saving:
         reached = self._confirm(rows, kept)
         # Another scale is worth a try where there is no picture yet, or where a nearer one is wanted.
         lost = reached & undone & (~kept.survived | self.visits.smallest)
-        if lost.any():
-            self._rescale(rows, kept, lost.nonzero()[:, 0])
+        for scales in SCALES:
+            places = lost.nonzero()[:, 0]
+            if len(places):
+                lost[places] = ~self._rescale(rows, kept, places, scales)
         for turn in range(kept.earlier.shape[1]):
             places = (~kept.survived & (kept.claims > CHECKS[turn])).nonzero()[:, 0]
             if len(places):
@@ -125,24 +132,28 @@ class Saving:
             reached[places] = self.visits.successes(rows[places], kept.pixels[places], kept.logits[places])
         return reached
 
-    def _rescale(self, rows: Rows, kept: Rows, places: Tensor) -> None:
-        """Look at perturbations at other scales, as pictures; keep the first or the nearest success."""
+    def _rescale(self, rows: Rows, kept: Rows, places: Tensor, scales: Sequence[tuple[float, float]]) -> Flags:
+        """Look at perturbations at other scales, as pictures; keep the first or nearest success; say which have one."""
         some, delta = rows[places], kept.pixels[places] - rows.images[places]
-        moved = torch.cat([self._inside(some, some.images + scale * delta) for scale in SCALES])
-        wide = some[torch.arange(len(places), device=places.device).repeat(len(SCALES))]
+        largest = (delta.abs().flatten(1).amax(1) * LEVELS).clamp(min=1e-6)
+        factors = [(levels / largest).clamp(min=factor) for factor, levels in scales]
+        moved = torch.cat([self._inside(some, some.images + delta * some.column(factor)) for factor in factors])
+        wide = some[torch.arange(len(places), device=places.device).repeat(len(scales))]
         saved = to_grid(moved, wide.images, wide.eps, self.visits.limit)
         logits = self.classifier.logits(saved)
-        kept.verified[places] += len(SCALES)
+        kept.verified[places] += len(scales)
         good = self._survives(wide, torch.ones_like(wide.label, dtype=torch.bool), saved, logits)
         distance = self.visits.measure.size(saved - wide.images)
         order = distance if self.visits.smallest else torch.arange(len(saved), device=saved.device).float()
-        ranked = order.where(good, torch.inf).view(len(SCALES), len(places))
+        ranked = order.where(good, torch.inf).view(len(scales), len(places))
         least, scale = ranked.min(0)
         before = kept[places]
-        better = torch.isfinite(least) & (~before.survived | (least < before.saved_distance))
+        good = torch.isfinite(least)
+        better = good & (~before.survived | (least < before.saved_distance))
         taken = (scale * len(places) + torch.arange(len(places), device=places.device))[better]
         self._put(kept, places[better], saved[taken], logits[taken], distance[taken])
         kept.survived[places] |= better
+        return good
 
     def _inside(self, rows: Rows, pixels: Tensor) -> Tensor:
         if self.visits.limit is not None and self.attack.traits.eps == "bound":

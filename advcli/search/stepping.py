@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from advcli.core.rows import Rows
-from advcli.search.held import check_pixels, held
+from advcli.search.held import check_pixels, held, mask_from
 from advcli.search.passes import CountedModel, visible
 
 if TYPE_CHECKING:
@@ -32,9 +32,10 @@ def step(pool: "Pool") -> None:
         pool.put(rows, kept)
         return
     model = CountedModel(pool.classifier, pool.attack, pool.visits, rows, kept, look, places)
+    before = rows.adversarial
     rows = _moved(pool, rows, model, visible(look.logits[places], pool.attack))
-    kept.exhausted = kept.exhausted | model.exhausted
-    if model.queried or model.exhausted.any():
+    kept.exhausted = kept.exhausted | model.exhausted | _at_rest(pool, rows, before)
+    if model.queried or kept.exhausted.any():
         _let_go_early(pool, rows, kept)
     else:
         pool.put(rows, kept)
@@ -55,8 +56,16 @@ def _moved(pool: "Pool", rows: Rows, model: CountedModel, logits: torch.Tensor) 
     )
 
 
+def _at_rest(pool: "Pool", rows: Rows, before: torch.Tensor) -> torch.Tensor:
+    """Rows that have come to an end where they were: another look would show what the last one showed."""
+    if not callable(getattr(pool.attack, "finished", None)):
+        return torch.zeros_like(rows.label, dtype=torch.bool)
+    ended = mask_from(pool.attack, "finished", rows)
+    return ended & (rows.adversarial == before).flatten(1).all(1) if ended.any() else ended
+
+
 def _let_go_early(pool: "Pool", rows: Rows, kept: Rows) -> None:
-    """Let rows go whose queries found a success or used up their budget, before another look."""
+    """Let rows go that are at rest, or whose queries found a success or used up their budget, before another look."""
     if pool.early_exit:
         pool.saving.check(rows, kept)
     gone = kept.exhausted | (kept.survived & pool.early_exit)

@@ -12,7 +12,6 @@ from advcli.core.rows import Rows
 from advcli.core.shapes import Flags
 from advcli.search.held import limit_of, mask_from
 
-
 CHECKS = (1, 2, 4, 16)  # successes of a row that are verified as saved until one survives; then only the last one is
 NEVER = 1 << 62
 

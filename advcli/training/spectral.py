@@ -10,6 +10,7 @@ import copy
 import math
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -155,11 +156,9 @@ def layer_norm(layer: nn.Module | None, size: tuple[int, int]) -> float:
     """Operator norm of a convolution on images of some size, rounded up to its stride, or of a linear layer."""
     if not isinstance(layer, nn.Conv2d):
         return reshaped_norm(_weight(layer))
-    down, right = layer.stride
-    whole = (-(-size[0] // down) * down, -(-size[1] // right) * right)
-    return convolution_norm(
-        layer.weight, whole, stride=(down, right), dilation=layer.dilation, groups=layer.groups
-    )  # fmt: skip
+    stride, dilation = (layer.stride[0], layer.stride[1]), (layer.dilation[0], layer.dilation[1])
+    whole = (-(-size[0] // stride[0]) * stride[0], -(-size[1] // stride[1]) * stride[1])
+    return convolution_norm(layer.weight, whole, stride=stride, dilation=dilation, groups=layer.groups)
 
 
 def add_spectral_norm(network: nn.Module, which: str = "conv") -> tuple[str, ...]:
@@ -198,9 +197,17 @@ def without_parametrizations(network: nn.Module) -> nn.Module:
         network: left as it is; in evaluation mode no power iteration is made on the way.
     """
     bare = copy.deepcopy(network)
-    for module in bare.modules():
-        if parametrize.is_parametrized(module, "weight"):
-            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+    for module in list(bare.modules()):
+        if not parametrize.is_parametrized(module):
+            continue
+        # Not by remove_parametrizations: it takes the attribute from the class, which the copy shares with the network.
+        values = {
+            name: getattr(module, name).detach().clone() for name in cast("nn.ModuleDict", module.parametrizations)
+        }
+        module.__class__ = parametrize.type_before_parametrizations(module)
+        del module.parametrizations
+        for name, value in values.items():
+            module.register_parameter(name, nn.Parameter(value))
     return bare
 
 

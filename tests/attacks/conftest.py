@@ -13,7 +13,9 @@ def make_attempts():
     def make(attack, classifier, images, label, target=None, eps=0.0, seed=0):
         targets = [-1] * len(label) if target is None else target.tolist()
         return [
-            Attempt(classifier, attack, image, int(one), aimed, eps=eps, key=tuple(key(seed, f"picture {place}", "test")))
+            Attempt(
+                classifier, attack, image, int(one), aimed, eps=eps, key=tuple(key(seed, f"picture {place}", "test"))
+            )
             for place, (image, one, aimed) in enumerate(zip(images, label, targets, strict=True))
         ]
 

@@ -43,12 +43,11 @@ def test_one_step_leads_behind_the_nearest_boundary_of_a_linear_network(half_spa
     nearest = problem.distances(norm)
     expected = (1 + overshoot) * nearest.amin(1)
     assert torch.allclose(lengths(outcomes, problem.images, norm).double(), expected, rtol=1e-5)
-    for outcome, rival in zip(outcomes, nearest.argmin(1).tolist(), strict=True):
+    for outcome, rival, length in zip(outcomes, nearest.argmin(1).tolist(), expected.tolist(), strict=True):
         assert outcome.reached
         assert int(outcome.logits.argmax()) == rival
-        assert outcome.distance == pytest.approx(float(outcome.distance), rel=1e-5)
-        assert outcome.backward_passes == classes - 1
-        assert outcome.saved_logits.argmax() != problem.label[0] or outcome.reached_as_saved
+        assert outcome.distance == pytest.approx(length, rel=1e-5)
+        assert (outcome.forward_passes, outcome.backward_passes) == (2, classes - 1)
 
 
 @NORMS
@@ -64,9 +63,7 @@ def test_two_candidates_are_the_label_and_the_second(half_space, attacked, norm)
 
 def test_more_candidates_than_classes_are_all_classes(trained, attacked):
     images, label = trained.images[:9], trained.labels[:9]
-    all_of_them, more = (
-        attacked(DeepFool(candidates=count), trained.classifier, images, label) for count in (5, 50)
-    )
+    all_of_them, more = (attacked(DeepFool(candidates=count), trained.classifier, images, label) for count in (5, 50))
     for one, other in zip(all_of_them, more, strict=True):
         assert torch.equal(one.pixels, other.pixels)
         assert one.backward_passes == other.backward_passes
@@ -136,6 +133,20 @@ def test_a_row_without_gradient_ends_where_it_is(wrap, attacked):
         assert not outcome.reached
         assert outcome.steps == 1
         assert torch.equal(outcome.pixels, images[0])
+
+
+@NORMS
+def test_a_perturbation_far_below_a_level_is_saved_too(wrap, attacked, norm):
+    linear = nn.Linear(192, 2)
+    linear.weight.data = torch.stack([torch.ones(192), -torch.ones(192)])
+    images = torch.full((1, 3, 8, 8), 128 / 255)
+    lead = 192 * 2 * 0.01 / 255  # a hundredth of a level of every value is in the way
+    linear.bias.data = torch.tensor([lead - 2 * 192 * 128 / 255, 0.0])
+    (outcome,) = attacked(DeepFool(norm=norm), wrap(nn.Sequential(nn.Flatten(), linear)), images, torch.tensor([0]))
+    assert outcome.reached
+    assert (outcome.pixels - images).abs().max() < 0.1 / 255
+    assert outcome.reached_as_saved
+    assert (outcome.saved - images).abs().max() < 3 / 255
 
 
 @NORMS

@@ -102,7 +102,9 @@ def test_the_single_feature_is_the_one_that_trying_all_finds(share):
         chosen, found = best_single(gain, drop, free)
         for row in range(20):
             fits = [place for place in range(30) if free[row, place] and gain[row, place] > 0 and drop[row, place] > 0]
-            wanted = max(fits, key=lambda place: (float(gain[row, place]) * float(drop[row, place]), -place), default=None)
+            wanted = max(
+                fits, key=lambda place: (float(gain[row, place]) * float(drop[row, place]), -place), default=None
+            )
             assert (int(chosen[row]) if found[row] else None) == wanted
 
 
@@ -187,7 +189,7 @@ def test_a_row_ends_when_no_feature_would_help(two_sides, towards_one, variant):
     (outcome,) = towards_one(Jsma(variant=variant, gamma=1.0), two_sides(-SLOPES.abs(), 1.0))
     assert not outcome.reached
     assert torch.equal(outcome.pixels, torch.full((3, 4, 4), 0.5))
-    assert outcome.steps == 1
+    assert (outcome.steps, outcome.forward_passes, outcome.backward_passes) == (1, 1, 2)
     slopes = torch.where(torch.arange(48) < 4, 1.0, -1.0)
     (outcome,) = towards_one(Jsma(variant=variant, gamma=1.0), two_sides(slopes, 10.0))
     assert outcome.pixels.flatten()[:4].tolist() == [1.0] * 4

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from advcli.engine.drive import drive, new_rows
+from advcli.engine.outcome import AS_SAVED
 
 from advcli.attacks.fgsm import Fgsm
 from advcli.attacks.pgd import Pgd
@@ -22,12 +24,12 @@ from advcli.attributions.grad_cam import grad_cam
 from advcli.attributions.gradient import gradient
 from advcli.attributions.integrated_gradients import integrated_gradients
 from advcli.core.randomness import key
-from advcli.engine.drive import drive, new_rows
-from advcli.engine.outcome import AS_SAVED
+from advcli.core.scores import Target
 from advcli.images.datasets import load_labelled
 from advcli.models.classifier import Classifier
 from advcli.models.layers import pick_layer
 from advcli.models.loading import ModelRequest, load_network
+from advcli.models.view import View
 
 EPS = 8 / 255
 
@@ -98,7 +100,7 @@ def contests(images, classifier, plain):
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     labels = classifier.logits(images).argmax(1)
-    layer = pick_layer(classifier, None)
+    target, layer = Target(labels), pick_layer(classifier, None)
     targets = [ClassifierOutputTarget(int(label)) for label in labels]
     step = EPS / 4
     pgd = Pgd(steps=40, step_size=step)
@@ -120,24 +122,24 @@ def contests(images, classifier, plain):
     )
     yield (
         "gradient / captum",
-        lambda: gradient(classifier, images, labels),
+        lambda: gradient(View(classifier, images), target),
         lambda: captum.attr.Saliency(plain).attribute(images, target=labels, abs=False),
     )
     yield (
         "integrated gradients / captum",
-        lambda: integrated_gradients(classifier, images, labels, steps=50),
+        lambda: integrated_gradients(View(classifier, images), target, steps=50),
         lambda: captum.attr.IntegratedGradients(plain).attribute(
             images, target=labels, n_steps=50, internal_batch_size=64
         ),
     )
     yield (
         "Grad-CAM / pytorch-grad-cam",
-        lambda: grad_cam(classifier, images, labels, layer=layer),
+        lambda: grad_cam(View(classifier, images, watch=[layer.name]), target, layer=layer),
         lambda: cam(images, targets),
     )
     yield (
         "Grad-CAM / captum",
-        lambda: grad_cam(classifier, images, labels, layer=layer),
+        lambda: grad_cam(View(classifier, images, watch=[layer.name]), target, layer=layer),
         lambda: captum.attr.LayerGradCam(plain, plain.network.layer3).attribute(images, target=labels),
     )
 

@@ -98,7 +98,7 @@ def timed(work):
 
 
 def contest(name, ours, theirs, rounds, scale=1.0):
-    """Take turns; print medians and the median ratio. Theirs may do a part of the work: ``scale`` times as much is ours."""
+    """Take turns; print medians and the median ratio. Theirs may do one ``scale``-th of the work."""
     ours()  # warm
     turns = [(timed(ours), timed(theirs)) for _ in range(rounds)]
     mine = statistics.median(one[0][0] for one in turns)

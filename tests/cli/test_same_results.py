@@ -21,6 +21,7 @@ def reference(tmp_path_factory, photos, advcli):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 7, 256])
 def test_batch_size_changes_nothing(main, photos, reference, out, size):
     done = main("compare", photos, "--explain", "grad-cam", "--explain", "gradient", "--batch-size", size, "--out", out)
@@ -29,6 +30,7 @@ def test_batch_size_changes_nothing(main, photos, reference, out, size):
     assert pictures(out) == pictures(reference)
 
 
+@pytest.mark.slow
 def test_order_changes_nothing(main, photos, reference, out, records):
     backwards = sorted((path for path in photos.rglob("*.png")), reverse=True)
     listed = "\n".join(map(str, backwards)).encode()
@@ -63,6 +65,7 @@ def test_order_changes_nothing(main, photos, reference, out, records):
             assert (out / path).read_bytes() == (reference / by_digest[record["sha256"]]["files"][kind]).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_end(main, photos, reference, out):
     command = ["compare", photos, "--explain", "grad-cam", "--explain", "gradient", "--out", out]
     running = subprocess.Popen(
@@ -87,6 +90,7 @@ def test_a_killed_run_goes_on_to_the_same_end(main, photos, reference, out):
     assert pictures(out) == pictures(reference)
 
 
+@pytest.mark.slow
 def test_sigterm_keeps_what_is_finished_and_leaves_with_143(photos, out, records):
     running = subprocess.Popen(
         [sys.executable, "-m", "advcli", "compare", str(photos), "--batch-size", "1", "--out", str(out)],
@@ -103,6 +107,27 @@ def test_sigterm_keeps_what_is_finished_and_leaves_with_143(photos, out, records
     assert all((out / path).exists() for record in records(out).values() for path in record["files"].values())
     assert b"Traceback" not in running.stderr.read()
     running.stderr.close()
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_says_what_it_kept_and_how_to_go_on(photos, out):
+    running = subprocess.Popen(
+        [sys.executable, "-m", "advcli", "compare", str(photos), "--batch-size", "1", "--out", str(out)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    ledger = out / "records.jsonl"
+    deadline = time.monotonic() + 120
+    while not (ledger.exists() and ledger.read_bytes().count(b"\n") >= 4):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    kept = ledger.read_bytes().count(b"\n")
+    assert f"error: interrupted; kept {kept} of 24 results" in err.decode()
+    assert "hint: the same command goes on from there" in err.decode()
+    assert "Traceback" not in err.decode()
 
 
 def test_a_finished_run_is_not_done_again(main, photos, out):

@@ -1,6 +1,8 @@
 """Made-up records, a ledger of them, the report to go with it, and a look into the page they end in."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,44 @@ def embedded_json(page: str, name: str = "records") -> list[dict[str, object]]:
     """Read the items out of a page, as the page's script would."""
     block = page.partition(f'<script type="application/json" id="{name}">')[2].partition("</script>")[0]
     return json.loads(block)
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from advcli.core.records import CompareRecord
+from advcli.core.report import Report
+from advcli.reports.page import render_page
+from advcli.reports.tables import read_table, write_parquet
+
+folder = Path(sys.argv[1])
+report = Report.model_validate_json((folder / "report.json").read_text())
+if sys.argv[2] == "page":
+    render_page(report, CompareRecord, folder / "records.jsonl", {}, folder / "index.html")
+else:
+    write_parquet(folder / "records.jsonl", folder / "records.parquet", CompareRecord)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def measured_growth(folder: Path, report: Report, what: str) -> int:
+    """Kilobytes that the peak memory of a fresh process grows by, from 4,096 records to 20,480."""
+    (folder / "report.json").write_text(report.model_dump_json())
+    lines = [made_up_record(f"{number:06d}.png").model_dump_json() + "\n" for number in range(4096)]
+    peaks = []
+    for times in (1, 5):
+        with (folder / "records.jsonl").open("w") as file:
+            for _ in range(times):
+                file.writelines(lines)
+        done = subprocess.run([sys.executable, "-c", PEAK, folder, what], check=True, capture_output=True, text=True)
+        peaks.append(int(done.stdout))
+    return peaks[1] - peaks[0]
+
+
+@pytest.fixture
+def growth():
+    """Measure how memory grows with the number of records."""
+    return measured_growth
 
 
 @pytest.fixture

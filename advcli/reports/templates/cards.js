@@ -19,13 +19,12 @@ function said(record, names) {
   const line = make("p", { className: "said" });
   for (const name of names) {
     const value = record[name];
-    if (value === undefined) continue;
+    if (value === undefined || isGuess(record, name)) continue;
     const { role, title } = byName.get(name);
     if (role === "probability") {
       line.append(` ${value.toFixed(2)}`);
       continue;
     }
-    if (name === "label" && record.label_source === "predicted") continue;
     const wrong = role === "class" && record.label !== undefined && value !== record.label;
     const text = make("b", { className: wrong ? "wrong" : "", textContent: value });
     line.append(line.childNodes.length ? " \u00b7 " : "", `${title} `, text);
@@ -112,10 +111,13 @@ function card(group) {
 }
 
 // Records without pictures: a plain table.
-const columns = fields.filter(({ name, role }) => role !== "picture" && records.some((record) => record[name] !== undefined));
+const columns = fields.filter(({ name, role }) => role !== "picture" && (severalCases || name !== "case") &&
+  records.some((record) => record[name] !== undefined));
+const isWordy = ({ name }) => records.some((record) => record[name] !== undefined && typeof record[name] !== "number");
 
 function table(rows) {
-  const head = make("tr", {}, ...columns.map(({ title }) => make("th", { scope: "col", textContent: title })));
+  const head = make("tr", {}, ...columns.map((field) =>
+    make("th", { scope: "col", textContent: field.title, className: isWordy(field) ? "wordy" : "" })));
   return make("table", { className: "figures-table" }, make("thead", {}, head), make("tbody", {}, ...rows.map(tableRow)));
 }
 
@@ -124,7 +126,7 @@ function tableRow(record) {
     const value = record[field.name];
     const text = value === undefined ? "\u2013" : valueOf(record, field);
     if (place) {
-      const cell = make("td", { textContent: text, className: typeof value === "number" ? "" : "wordy" });
+      const cell = make("td", { textContent: text, className: isWordy(field) ? "wordy" : "" });
       cell.dataset.title = field.title;
       return cell;
     }

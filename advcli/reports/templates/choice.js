@@ -15,6 +15,7 @@ function buildFacets() {
     const counts = new Map();
     for (const record of records) for (const value of valuesOf(record, name)) counts.set(value, (counts.get(value) ?? 0) + 1);
     if (counts.size < (name === "flags" ? 1 : 2) || counts.size > 2000) continue; // nothing to choose from
+    if (counts.size > 8 && counts.size === records.length) continue; // each value once
     const options = [...counts].sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
     const select = make("select", { name }, make("option", { value: "", textContent: "all" }));
     // The sign of equality keeps a class without a name from meaning "all".

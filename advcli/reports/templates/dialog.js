@@ -76,7 +76,7 @@ function stop() {
 }
 
 function facts(record) {
-  const known = fields.filter(({ name, role }) => record[name] !== undefined && role !== "picture");
+  const known = fields.filter(({ name, role }) => record[name] !== undefined && role !== "picture" && !isGuess(record, name));
   const list = known.flatMap((field) => [
     make("dt", { textContent: field.title }), make("dd", { textContent: valueOf(record, field) }),
   ]);

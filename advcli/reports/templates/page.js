@@ -15,11 +15,16 @@ const groups = grouped(records);
 const severalCases = new Set(records.map((record) => record.case).filter((name) => name !== undefined)).size > 1;
 const FLAGS = withRole("flag").filter((name) => name !== "error");
 const SAID = withRole("label", "class", "probability");
-// What differs between the cases of some item is said with the case, all else with the item.
+// What differs between the cases of some item is said with the case, all else with the item. A class and the
+// probability that follows it stay together.
 const VARYING = new Set();
 for (const group of groups) {
   for (const name of SAID) if (group.some((record) => record[name] !== group[0][name])) VARYING.add(name);
 }
+SAID.forEach((name, place) => {
+  if (byName.get(name).role !== "probability" || !place) return;
+  for (const [one, other] of [[name, SAID[place - 1]], [SAID[place - 1], name]]) if (VARYING.has(one)) VARYING.add(other);
+});
 
 function grouped(list) {
   const found = new Map();
@@ -72,6 +77,8 @@ function valueOf(record, field) {
   return shown(value, field.name === "similarity" ? { role: "probability" } : field);
 }
 
+// A label that is only the network's own prediction says nothing.
+const isGuess = (record, name) => name === "label" && record.label_source === "predicted";
 const pair = ([name, probability]) => `${name} ${probability === null ? "" : probability.toFixed(2)}`;
 const words = (name) => name.replaceAll("_", " ");
 const titleOf = (name) => byName.get(name)?.title ?? words(name);
