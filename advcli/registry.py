@@ -159,9 +159,9 @@ def settings_of(kind: Kind, name: str) -> tuple[Setting, ...]:
     for parameter in inspect.signature(made).parameters.values():
         fixed = parameter.default is inspect.Parameter.empty or parameter.name in FILLED_IN
         if not fixed:
-            kind_, optional, bounds = _unwrap(hints[parameter.name])
-            text = described.get(parameter.name, "")
-            found.append(Setting(parameter.name, kind_, optional, parameter.default, bounds, text))
+            type_, optional, bounds = _unwrap(hints[parameter.name])
+            words = described.get(parameter.name, "")
+            found.append(Setting(parameter.name, type_, optional, parameter.default, bounds, words))
     return tuple(found)
 
 
@@ -217,8 +217,7 @@ def _module(kind: Kind, name: str) -> ModuleType:
 
 def _pairs(rest: str, text: str, option: str, lists: Sequence[str]) -> dict[str, list[str]]:
     """Read ``KEY=VALUE,...``; behind a key of ``lists``, further values may follow: ``eps=0.5,1,2``."""
-    given: dict[str, list[str]] = {}
-    last = ""
+    given, last = dict[str, list[str]](), ""
     for part in rest.split(","):
         key, equals, value = (word.strip() for word in part.partition("="))
         if not part.strip():

@@ -18,20 +18,21 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def names() -> list[str]:
-    """List the subcommands: the files of ``engine/`` that have one of the same name here."""
+    """List the subcommands: the files of ``engine/`` that have one of the same name here; ``a_b.py`` is ``a-b``."""
     found = sorted(path.stem for path in (_PACKAGE / "engine").glob("[!_]*.py"))
-    return [name for name in found if (Path(__file__).parent / f"{name}.py").exists()]
+    return [name.replace("_", "-") for name in found if (Path(__file__).parent / f"{name}.py").exists()]
 
 
 def function(name: str) -> Callable[..., None]:
     """Take the function of a subcommand from its file, ready for typer."""
-    return unfolded(getattr(importlib.import_module(f"advcli.cli.{name}"), name))
+    module = name.replace("-", "_")
+    return unfolded(getattr(importlib.import_module(f"advcli.cli.{module}"), module))
 
 
 def command_class(name: str) -> "type[Command]":
     """Take the class of a subcommand from its file in ``engine/``; imports what it needs."""
-    module = importlib.import_module(f"advcli.engine.{name}")
-    return getattr(module, "".join(part.capitalize() for part in name.split("_")) + "Command")  # type: ignore[no-any-return]
+    module = importlib.import_module(f"advcli.engine.{name.replace('-', '_')}")
+    return getattr(module, "".join(part.capitalize() for part in name.split("-")) + "Command")  # type: ignore[no-any-return]
 
 
 def unfolded(command: Callable[..., None]) -> Callable[..., None]:

@@ -72,8 +72,8 @@ Scores = Annotated[
 Layer = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME",
-        help="Layer to watch, for methods that watch one; 'list' shows the candidates.",
+        metavar="NAME[,NAME...]",
+        help="Layer to watch, for methods that watch one; 'list' shows the candidates. Of several ('layer3.*'), the mean.",
         show_default="the deepest with a map",
     ),
 ]
@@ -81,8 +81,8 @@ Classes = Annotated[
     list[str] | None,
     typer.Option(
         "--class",
-        metavar="predicted|label|second|CLASS",
-        help="The class whose score is explained; repeat for several.",
+        metavar="predicted|label|second|CLASS|A,B:difference",
+        help="The class whose score is explained, or why A and not B; repeat for several.",
         show_default="predicted",
     ),
 ]

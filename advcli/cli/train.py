@@ -54,7 +54,7 @@ def train(
     Examples:
       advcli train --data cifar10/ --arch cifar-resnet20 --out cifar
       advcli train --data cifar10/ --recipe seed-003 --epochs 10 --dry-run
-      advcli train --data cats/ --data dogs/ --test held-out/ --seed 1 --json
+      advcli train --data photos/ --data more/ --test held-out/ --seed 1 --json
     """
     if not folders:
         raise UsageError("there is nothing to learn from", "give --data FOLDER, a folder with one folder per class")

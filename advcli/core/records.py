@@ -172,7 +172,8 @@ class MapRecord(ImageRecord):
         score: ``logit``, ``prob``, ``logprob`` or ``loss``.
         class_rule: what ``--class`` said.
         explained: the class whose score is explained.
-        layer: the layer that was watched; none where the method needs none.
+        explained_against: the class whose score is taken away from it, with ``--class A,B:difference``; none otherwise.
+        layer: the layer that was watched, or the layers whose maps were averaged; none where the method needs none.
         notes: figures of the method about this map, such as ``completeness_gap``.
         box_top10: [left, top, right, bottom], in pixels of the photograph, of the most important tenth of the map.
         share_central: share of the absolute map inside the central box of half the width and height.
@@ -183,6 +184,7 @@ class MapRecord(ImageRecord):
     score: str | None = shown("score", "axis")
     class_rule: str | None = shown("class rule", "axis")
     explained: str | None = shown("explained", "label", terminal=True)
+    explained_against: str | None = shown("and not", "label", terminal=True)
     layer: str | None = shown("layer", "list", terminal=True)
     notes: dict[str, Number] = shown("figures", "list", default={})
     box_top10: tuple[int, int, int, int] | None = shown("box of the top tenth", "list")
@@ -241,3 +243,67 @@ class EpochRecord(Record):
     test_loss: Number = shown("test loss", "figure")
     test_accuracy: Number = shown("test accuracy", "figure", terminal=True)
     learning_rate: Number = shown("learning rate", "figure", terminal=True)
+
+
+class NoiseHit(Result):
+    """One of the most confident pictures of a block of attempts.
+
+    Attributes:
+        attempt: its number.
+        prediction: class that the network says.
+        probability: softmax probability of that class, in fp32, of the very picture that is saved.
+        hit: the probability reaches the threshold.
+        file: the picture, relative to the run's folder.
+    """
+
+    attempt: int
+    prediction: str
+    probability: Number
+    hit: bool
+    file: str
+
+
+class NoiseRecord(Record):
+    """One block of pictures of pure noise, or one picture made from noise by climbing, under one model.
+
+    Attributes:
+        model: name of the model.
+        noise: kind of noise.
+        first: number of the block's first attempt.
+        attempts: pictures of the block.
+        sought: class that the picture was made for; none for pure noise.
+        hits: pictures whose highest softmax probability reaches the threshold.
+        hits_by_class: class to number of hits; only classes that have some.
+        classes: class to number of pictures, hits or not; only classes that have some.
+        confidence_histogram: pictures by their highest softmax probability, in twenty bins of 0.05 from 0 to 1.
+        kept: the most confident pictures, which are saved.
+        probabilities: highest softmax probability of each attempt, in their order, to seven digits.
+        predictions: place of each attempt's class among the model's classes.
+        max_logits: highest logit of each attempt.
+        energies: minus the log-sum-exp of each attempt's logits; low where the network finds something familiar.
+        temperature: that the logits are divided by for the calibrated figures; none without labelled images.
+        calibrated_hits: pictures whose calibrated probability reaches the threshold.
+        calibrated_probabilities: highest softmax probability of each attempt at that temperature.
+        forward_passes: of the climb; none for pure noise.
+        backward_passes: of the climb; none for pure noise.
+    """
+
+    model: str | None = shown("model", "axis")
+    noise: str | None = shown("noise", "axis")
+    first: int | None = shown("first attempt", "list")
+    attempts: int | None = shown("attempts", "count", terminal=True)
+    sought: str | None = shown("sought", "label", terminal=True)
+    hits: int | None = shown("hits", "count", terminal=True)
+    hits_by_class: dict[str, int] = shown("hits by class", "list", default={})
+    classes: dict[str, int] = shown("classes", "list", default={})
+    confidence_histogram: tuple[int, ...] = ()
+    kept: tuple[NoiseHit, ...] = ()
+    probabilities: tuple[float, ...] = ()
+    predictions: tuple[int, ...] = ()
+    max_logits: tuple[float, ...] = ()
+    energies: tuple[float, ...] = ()
+    temperature: Number = shown("temperature", "list")
+    calibrated_hits: int | None = shown("calibrated hits", "count")
+    calibrated_probabilities: tuple[float, ...] = ()
+    forward_passes: int | None = shown("forward passes", "count")
+    backward_passes: int | None = shown("backward passes", "count")

@@ -16,7 +16,7 @@ from advcli.errors import UsageError
 from advcli.metrics.regions import central_share
 from advcli.models.classes import resolve_class
 from advcli.models.classifier import Classifier
-from advcli.models.layers import Layer, pick_layer
+from advcli.models.layers import Layer, pick_layers
 from advcli.registry import Method
 from advcli.runs.command import Case
 from advcli.runs.grid import case_id, numbered
@@ -24,6 +24,7 @@ from advcli.runs.images import Clean
 
 CLASS_RULES = ("predicted", "label", "second")
 AXES = ("model", "method", "settings", "score", "class_rule")
+_DIFFERENCE = ":difference"
 _AIM = 5.0  # seconds that a group should take: an interruption costs no more
 
 
@@ -66,8 +67,10 @@ class ExplainConfig:
         methods: attributions with their settings.
         scores: what is differentiated, see ``core/scores.py``.
         classes: whose score: the ``predicted`` class, the ``label``, the ``second`` most probable, or a class by name
-            or index.
-        layer: to watch, for methods that watch one; by default the deepest that is still a map.
+            or index; or two of these as ``A,B:difference``: the score of A minus that of B, why the one and not the
+            other.
+        layer: to watch, for methods that watch one; by default the deepest that is still a map. The maps of several
+            are averaged; see ``models.layers.pick_layers``.
         arrays: keep the signed float32 maps too, as ``.npy``.
 
     Raises:
@@ -102,8 +105,9 @@ class ExplainConfig:
         """
         cells, skipped = [], []
         for explained in self.classes:
-            if explained not in CLASS_RULES:
-                resolve_class(explained, classes)
+            for part in class_parts(explained):
+                if part not in CLASS_RULES:
+                    resolve_class(part, classes)
         for method in self.methods:
             scores, rules = self.scores, self.classes
             if traits_of(method).class_free and len(scores) * len(rules) > 1:
@@ -148,15 +152,39 @@ def explain_cases(config: ExplainConfig, classifiers: Sequence[Classifier], firs
     return numbered(cases), list(sentences)
 
 
+def class_parts(explained: str) -> tuple[str, ...]:
+    """Read what ``--class`` said: one class, or the two of ``A,B:difference``.
+
+    Raises:
+        UsageError: a difference is not of two classes.
+    """
+    if not explained.endswith(_DIFFERENCE):
+        return (explained,)
+    first, *others = (part.strip() for part in explained.removesuffix(_DIFFERENCE).split(","))
+    if len(others) != 1 or not first or not others[0] or first == others[0]:
+        raise UsageError(f"--class {explained!r} is not the difference of two classes", "write --class cat,dog:difference")
+    return first, others[0]
+
+
 def explained_class(cell: ExplainCell, clean: Clean) -> int:
-    """Fix the class to explain for one image, from the clean picture."""
-    if cell.explained == "predicted":
+    """Fix the class to explain for one image, from the clean picture; of a difference, the first."""
+    return _class_of(class_parts(cell.explained)[0], clean)
+
+
+def other_class(cell: ExplainCell, clean: Clean) -> int | None:
+    """Fix the class whose score a difference takes away, from the clean picture; none where it is no difference."""
+    _, *others = class_parts(cell.explained)
+    return _class_of(others[0], clean) if others else None
+
+
+def _class_of(word: str, clean: Clean) -> int:
+    if word == "predicted":
         return clean.prediction
-    if cell.explained == "label":
+    if word == "label":
         return clean.label
-    if cell.explained == "second":
+    if word == "second":
         return int(torch.argsort(clean.logits, descending=True, stable=True)[1])
-    return resolve_class(cell.explained, clean.classes)
+    return resolve_class(word, clean.classes)
 
 
 @dataclass(frozen=True)
@@ -167,8 +195,9 @@ class Explained:
         clean: the image under its model.
         case: which.
         target: class that was explained.
+        against: class whose score was taken away from it, or none.
         values: float32 (H, W), signed.
-        layer: name of the layer that was watched, or none.
+        layer: name of the layer that was watched, or names, or none.
         notes: figures of the method.
         flags: of the map, such as ``blank``.
     """
@@ -176,6 +205,7 @@ class Explained:
     clean: Clean
     case: Case
     target: int
+    against: int | None
     values: np.ndarray
     layer: str | None
     notes: dict[str, float]
@@ -186,6 +216,7 @@ class Explained:
         """What a record says of the map."""
         return {
             "explained": self.clean.classes[self.target],
+            "explained_against": None if self.against is None else self.clean.classes[self.against],
             "layer": self.layer,
             "notes": self.notes,
             "flags": self.flags,
@@ -210,7 +241,7 @@ def explain_images(
         pixels: (N, 3, H, W), what is explained: the images themselves, or adversarial ones.
         cases: each one's payload ends in its ``ExplainCell``.
         targets: for each case, the class of each image.
-        layer: name of the layer to watch, or none for the default.
+        layer: names of the layers to watch, or none for the default.
         seed: of the run.
         batch_size: images that are worked on together.
 
@@ -218,39 +249,45 @@ def explain_images(
         For each image, one result per case.
     """
     classifier = clean[0].classifier
+    others = [[other_class(case.payload[-1], one) for one in clean] for case in cases]
     requests = [
-        Request(case.payload[-1].method, _target(row, case, pixels), _layer(classifier, case, layer))
-        for case, row in zip(cases, targets, strict=True)
+        Request(case.payload[-1].method, _target(row, other, case, pixels), _layers(classifier, case, layer))
+        for case, row, other in zip(cases, targets, others, strict=True)
     ]
     digests = [one.image.sha256 for one in clean]
     answers = explain_batch(classifier, pixels, requests, seed=seed, digests=digests, batch_size=batch_size)
     return [
-        [_explained(one, place, *parts) for parts in zip(cases, targets, answers, strict=True)]
+        [_explained(one, place, *parts) for parts in zip(cases, targets, others, answers, strict=True)]
         for place, one in enumerate(clean)
     ]
 
 
-def _target(classes: Sequence[int], case: Case, pixels: Pixels) -> Target:
-    return Target(torch.tensor(classes, device=pixels.device), case.payload[-1].score)
+def _target(classes: Sequence[int], others: Sequence[int | None], case: Case, pixels: Pixels) -> Target:
+    named = [other for other in others if other is not None]  # of a case, all or none
+    against = torch.tensor(named, device=pixels.device) if named else None
+    return Target(torch.tensor(classes, device=pixels.device), case.payload[-1].score, against)
 
 
-def _layer(classifier: Classifier, case: Case, name: str | None) -> Layer | None:
-    return layer_of(classifier, name) if case.payload[-1].method.asks_for("layer") else None
+def _layers(classifier: Classifier, case: Case, names: str | None) -> tuple[Layer, ...]:
+    return layers_of(classifier, names) if case.payload[-1].method.asks_for("layer") else ()
 
 
 @lru_cache(maxsize=32)
-def layer_of(classifier: Classifier, name: str | None) -> Layer:
-    """Find a layer, once per classifier; see ``pick_layer``."""
-    return pick_layer(classifier, name)
+def layers_of(classifier: Classifier, names: str | None) -> tuple[Layer, ...]:
+    """Find layers, once per classifier; see ``pick_layers``."""
+    return pick_layers(classifier, names)
 
 
-def _explained(clean: Clean, place: int, case: Case, targets: Sequence[int], answer: Explanation) -> Explained:
+def _explained(
+    clean: Clean, place: int, case: Case, targets: Sequence[int], others: Sequence[int | None], answer: Explanation
+) -> Explained:
     return Explained(
         clean=clean,
         case=case,
         target=targets[place],
+        against=others[place],
         values=answer.maps[place],
-        layer=answer.layer.name if answer.layer else None,
+        layer=", ".join(layer.name for layer in answer.layers) or None,
         notes={name: float(values[place]) for name, values in answer.notes.items()},
         flags=answer.flags[place],
     )

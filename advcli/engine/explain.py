@@ -18,7 +18,7 @@ from advcli.engine._explaining import (
     explain_cases,
     explain_images,
     explained_class,
-    layer_of,
+    layers_of,
 )
 from advcli.figures.map_pictures import map_pictures
 from advcli.figures.overlays import Photo
@@ -77,7 +77,7 @@ class ExplainCommand:
         cases, skipped = explain_cases(self.config, classifiers, first_name(classifiers, before))
         for case in cases:
             if case.payload[1].method.asks_for("layer"):
-                layer_of(classifiers[case.payload[0]], self.config.layer)
+                layers_of(classifiers[case.payload[0]], self.config.layer)
         items = items_of(self.images.sources)
         explaining = Explaining(self, config, classifiers, self.images.draws_panels(len(items) * len(cases)))
         return Prepared(

@@ -254,7 +254,7 @@ def _doubts(dataset: Dataset, part: str) -> Iterator[str]:
     for name in dataset.empty:
         yield f"class folder {printable(name)} of the {part} data holds no usable picture"
     for path, why in dataset.unusable[:_FEW]:
-        yield f"{printable(path)} is left out: {why}"
+        yield f"left out: {why}" if printable(path) in why else f"left out: {printable(path)}: {why}"
     if len(dataset.unusable) > _FEW:
         yield f"{len(dataset.unusable) - _FEW:,} more pictures of the {part} data are left out; see tables/unusable.csv"
 

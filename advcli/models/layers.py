@@ -50,13 +50,29 @@ class Layer:
         return output.movedim(-1, 1)
 
 
+@dataclass(frozen=True)
+class Probed:
+    """A layer as the probing pass found it.
+
+    Args:
+        layer: that carries a map.
+        output: of its last call, with its graph.
+        passes_on: it is a dropout, which changes nothing here.
+        ends: no module with weights runs after it.
+    """
+
+    layer: Layer
+    output: Tensor
+    passes_on: bool
+    ends: bool
+
+
 def spatial_layers(classifier: Classifier) -> list[Layer]:
     """List the layers that can carry a map, in the order in which the network reaches their outputs.
 
     Of several modules that pass on one tensor (a block and its last ReLU) the outermost is listed.
     """
-    probed = _probe(classifier)
-    return [layer for place, (layer, output) in enumerate(probed) if not _passed_on(output, probed[place + 1 :])]
+    return [one.layer for one in _outermost(_probe(classifier))]
 
 
 def pick_layer(classifier: Classifier, name: str | None) -> Layer:
@@ -72,9 +88,9 @@ def pick_layer(classifier: Classifier, name: str | None) -> Layer:
     probed = _probe(classifier)
     if name is None:
         return _deepest(classifier, probed)
-    for layer, _ in probed:
-        if layer.name == name:
-            return layer
+    for one in probed:
+        if one.layer.name == name:
+            return one.layer
     if any(name == known for known, _ in classifier.network.named_modules()):
         raise UsageError(
             f"layer {name!r} of {model} has no map in its output, or a batch norm was folded into it",
@@ -130,12 +146,12 @@ def zero_head(network: nn.Module) -> str | None:
 def _matching(classifier: Classifier, pattern: str) -> list[Layer]:
     parts = pattern.split(".")
     probed = [
-        (layer, output)
-        for layer, output in _probe(classifier)
-        if len(words := layer.name.split(".")) == len(parts)
+        one
+        for one in _probe(classifier)
+        if len(words := one.layer.name.split(".")) == len(parts)
         and all(fnmatch.fnmatchcase(word, part) for word, part in zip(words, parts, strict=True))
     ]
-    layers = [layer for place, (layer, output) in enumerate(probed) if not _passed_on(output, probed[place + 1 :])]
+    layers = [one.layer for one in _outermost(probed)]
     model = classifier.card.name
     if not layers:
         raise UsageError(f"{model} has no layer with a map that matches {pattern!r}", f"see: advcli model layers {model}")
@@ -145,51 +161,70 @@ def _matching(classifier: Classifier, pattern: str) -> list[Layer]:
     return readable
 
 
-def _deepest(classifier: Classifier, probed: "list[tuple[Layer, Tensor]]") -> Layer:
+def _deepest(classifier: Classifier, probed: Sequence[Probed]) -> Layer:
     model = classifier.card.name
-    listed = [found for place, found in enumerate(probed) if not _passed_on(found[1], probed[place + 1 :])]
+    listed = _outermost(probed)
     if not listed:
         raise UsageError(f"{model} has no layer with a map in it", "use a method that needs none, such as gradient")
-    readable = [(layer, output) for layer, output in listed if not layer.silent]
+    readable = [one for one in listed if not one.layer.silent]
     if not readable:
         head = zero_head(classifier.network)
-        if head is None:
-            raise UsageError(f"no gradient reaches any layer of {model}", "are its weights loaded?")
+        why = "" if head is None else f", because the weights of its head {head} are all zero"
         raise UsageError(
-            f"no gradient reaches any layer of {model}, because the weights of its head {head} are all zero",
-            "it was not trained; load weights, or use another model",
+            f"no gradient reaches any layer of {model}{why}", "was it trained? load its weights, or use another model"
         )
-    classes = len(classifier.card.classes)
-    weighted = _weighted(classifier.network)
-    fitting = [
-        layer
-        for place, (layer, output) in enumerate(readable)
-        if not _is_pooled(output)
-        and not (layer.channels == classes and not _weights_behind(readable, place, weighted))
-    ]
-    return fitting[-1] if fitting else readable[-1][0]
+    fitting = [one for one in readable if not _only_pools(one) and not _is_of_classes(one, len(classifier.card.classes))]
+    return (fitting or readable)[-1].layer
 
 
-def _probe(classifier: Classifier) -> list[tuple[Layer, Tensor]]:
+def _only_pools(one: Probed) -> bool:
+    return "Pool" in type(one.output.grad_fn).__name__
+
+
+def _is_of_classes(one: Probed, classes: int) -> bool:
+    return one.ends and one.layer.channels == classes
+
+
+def _outermost(probed: Sequence[Probed]) -> list[Probed]:
+    """Leave out what passes on a tensor that another one stands for."""
+    kept = []
+    for place, one in enumerate(probed):
+        before, after = probed[:place], probed[place + 1 :]
+        idle = one.passes_on and any(other.output is one.output for other in before)
+        if not idle and not any(other.output is one.output and not other.passes_on for other in after):
+            kept.append(one)
+    return kept
+
+
+def _probe(classifier: Classifier) -> list[Probed]:
     """Find every module whose output is a map, with that output."""
     network, size = classifier.network, classifier.card.preprocessing.size
-    # Noise, not a flat grey: on a flat picture some networks have no gradient at all.
-    pixels = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)).to(classifier.device)
     with torch.enable_grad(), _outputs(network) as outputs:
-        logits = network(classifier.normalize(pixels.requires_grad_()))
+        logits = network(probe_pixels(classifier))
+    weighted = [place for place, (name, _) in enumerate(outputs) if _has_weights(network.get_submodule(name))]
     found = []
     for place, (name, output) in enumerate(outputs):
-        later = outputs[place + 1 :]
+        later, module = outputs[place + 1 :], network.get_submodule(name)
         again = any(other == name for other, _ in later)  # watching a module keeps the output of its last call
         folded = any(known is output and isinstance(network.get_submodule(other), Folded) for other, known in later)
-        layer = _as_layer(name, type(network.get_submodule(name)).__name__, output, size)
+        layer = _as_layer(name, type(module).__name__, output, size)
         if layer is not None and not again and not folded:
-            found.append((layer, output))
+            passes_on = isinstance(module, nn.Dropout | nn.Dropout2d)
+            found.append(Probed(layer, output, passes_on, ends=not weighted or place >= weighted[-1]))
     return _listened(found, logits)
 
 
-def _passed_on(output: Tensor, later: Sequence[tuple[Layer, Tensor]]) -> bool:
-    return any(other is output for _, other in later)
+def probe_pixels(classifier: Classifier) -> Tensor:
+    """One normalized picture (1, 3, H, W) whose gradient is tracked, to learn how a network is built.
+
+    It is noise, not a flat grey: on a flat picture some networks have no gradient at all.
+    """
+    pixels = torch.rand(1, 3, *classifier.card.preprocessing.size, generator=torch.Generator().manual_seed(0))
+    return classifier.normalize(pixels.to(classifier.device).requires_grad_())
+
+
+def _has_weights(module: nn.Module) -> bool:
+    return any(True for _ in module.parameters(recurse=False))
 
 
 @contextmanager
@@ -234,14 +269,13 @@ def _misfit(height: int, width: int, ratio: float) -> float:
     return abs(math.log(height / width / ratio)) if height * width > 1 else math.inf
 
 
-def _listened(layers: Sequence[tuple[Layer, Tensor]], logits: Tensor) -> list[tuple[Layer, Tensor]]:
+def _listened(probed: Sequence[Probed], logits: Tensor) -> list[Probed]:
     """Mark the layers whose maps the logits do not depend on: a ViT's last block beside its class token."""
-    if not layers:
+    if not probed:
         return []
-    outputs = [output for _, output in layers]
     with torch.enable_grad():
-        gradients = torch.autograd.grad(logits.square().sum(), outputs, allow_unused=True)
+        gradients = torch.autograd.grad(logits.square().sum(), [one.output for one in probed], allow_unused=True)
     return [
-        (replace(layer, silent=gradient is None or not bool(layer.spatial(gradient).any())), output)
-        for (layer, output), gradient in zip(layers, gradients, strict=True)
+        replace(one, layer=replace(one.layer, silent=gradient is None or not bool(one.layer.spatial(gradient).any())))
+        for one, gradient in zip(probed, gradients, strict=True)
     ]

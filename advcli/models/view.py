@@ -1,8 +1,8 @@
 """One batch of pixels under one classifier, with what several attributions share, each part computed once."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from advcli.models.looking import Block, Look
 if TYPE_CHECKING:
     from advcli.models.classifier import Classifier
 
+Keeper = Callable[[list[dict[str, Tensor]]], AbstractContextManager[object]]
 _PIXELS = ""  # no module but the network itself has this name
 
 
@@ -39,6 +40,9 @@ class View:
         graph: keep what gradients need; without it only logits and activations can be read.
         bounded: refuse pixels outside [0, 1].
         together: show the network all rows at once, as they are; by default in the classifier's blocks.
+        around: gives a context in which the network runs, such as one that changes how a function of torch is computed.
+            It is given what ``watching`` yields, and may keep tensors there under names of its own.
+        keeps: those names; they can be read like watched modules.
 
     Attributes:
         classifier: as given.
@@ -55,11 +59,14 @@ class View:
         graph: bool = True,
         bounded: bool = True,
         together: bool = False,
+        around: Keeper = nullcontext,
+        keeps: Sequence[str] = (),
     ) -> None:
         self.classifier = classifier
         self.pixels = pixels
         self._watch = tuple(dict.fromkeys(watch))
-        self._expected = (*self._watch, _PIXELS) if gradient else self._watch
+        self._around = around
+        self._expected = (*self._watch, *keeps, *([_PIXELS] if gradient else []))
         self._look = partial(classifier.look, gradient=graph, bounded=bounded, together=together)
         self._cotangent: Tensor | None = None
         self._gradients: dict[str, Tensor] = {}
@@ -105,7 +112,7 @@ class View:
 
     @cached_property
     def _looked(self) -> tuple[Look, list[dict[str, Tensor]]]:
-        with watching(self.classifier.searched, self._watch) as outputs:
+        with watching(self.classifier.searched, self._watch) as outputs, self._around(outputs):
             look = self._look(self.pixels)
         return look, outputs
 

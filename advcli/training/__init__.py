@@ -1,1 +1,1 @@
-"""Networks learn here: recipes, augmentation and the loop."""
+"""Training of networks: data augmentation, recipes, objectives, the loop, and what is measured on weights."""

@@ -25,9 +25,10 @@ def save_checkpoint(path: Path, identity: str, state: Mapping[str, Any]) -> None
     """
     with whole(path) as beside:
         try:
-            torch.save({"identity": identity, **state}, beside)
-        except RuntimeError as error:  # what the writer of archives makes of a full disk
-            raise OSError(f"{path.name}: {error}") from error
+            with beside.open("wb") as file:
+                torch.save({"identity": identity, **state}, file)
+        except RuntimeError as error:  # the archive's writer hides what the system said, such as that the disk is full
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
 def load_checkpoint(path: Path, identity: str) -> dict[str, Any] | None:

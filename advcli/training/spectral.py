@@ -139,23 +139,19 @@ def layer_norms(network: nn.Module, probe: Tensor) -> list[LayerNorms]:
     for name, size in sizes.items():
         layer, other = plain[name], together.get(name)
         is_folded = isinstance(other, nn.Conv2d | nn.Linear) and not torch.equal(_weight(other), _weight(layer))
-        found.append(
-            LayerNorms(
-                name,
-                size,
-                reshaped_norm(_weight(layer)),
-                layer_norm(layer, size),
-                reshaped_norm(_weight(other)) if is_folded else None,
-                layer_norm(other, size) if is_folded else None,
-            )
-        )
+        together_norms = _norms(other, size) if is_folded else (None, None)
+        found.append(LayerNorms(name, size, *_norms(layer, size), *together_norms))
     return found
 
 
-def layer_norm(layer: nn.Module | None, size: tuple[int, int]) -> float:
-    """Operator norm of a convolution on images of some size, rounded up to its stride, or of a linear layer."""
-    if not isinstance(layer, nn.Conv2d):
-        return reshaped_norm(_weight(layer))
+def _norms(layer: nn.Module | None, size: tuple[int, int]) -> tuple[float, float]:
+    """Estimate and exact norm of a layer; a linear layer has one norm."""
+    estimate = reshaped_norm(_weight(layer))
+    return estimate, convolution_layer_norm(layer, size) if isinstance(layer, nn.Conv2d) else estimate
+
+
+def convolution_layer_norm(layer: nn.Conv2d, size: tuple[int, int]) -> float:
+    """Operator norm of a convolution on images of some size, rounded up to a multiple of its stride."""
     stride, dilation = (layer.stride[0], layer.stride[1]), (layer.dilation[0], layer.dilation[1])
     whole = (-(-size[0] // stride[0]) * stride[0], -(-size[1] // stride[1]) * stride[1])
     return convolution_norm(layer.weight, whole, stride=stride, dilation=dilation, groups=layer.groups)

@@ -1,6 +1,6 @@
 """DeepFool, JSMA and Square against the libraries, in turn in one process; prints medians and ratios, asserts nothing.
 
-    python -m tests.benchmarks.proofs [--model NAME] [--data FOLDER] [--rounds 3] [--only deepfool jsma square]
+    python -m tests.benchmarks.proofs [--model NAME] [--data FOLDER] [--images 64] [--rounds 3] [--only NAME ...]
 
 A ratio above 1 says how many times faster ours is. The network is the built-in one, in fp32, on as many threads as
 torch takes, and only images that it classifies right, or whatever it says without --data, are attacked. foolbox has
@@ -114,10 +114,10 @@ def cost(outcomes):
     return "{:.2f} forward, {:.2f} backward, {:.2f} verification passes an image".format(*means)
 
 
-def deepfool(work, count=128):
+def deepfool(work):
     import foolbox
 
-    images, labels = work.images[:count], work.labels[:count]
+    images, labels = work.images, work.labels
     model = foolbox.PyTorchModel(work.plain, bounds=(0, 1), device="cpu")
     for norm, order in (("l2", 2.0), ("linf", float("inf"))):
         reference = foolbox.attacks.L2DeepFoolAttack() if norm == "l2" else foolbox.attacks.LinfDeepFoolAttack()
@@ -136,10 +136,10 @@ def deepfool(work, count=128):
         print(f"    {sum(outcome.reached_as_saved for outcome in ours)} counted as saved, {fools} do fool")
 
 
-def jsma(work, count=128, few=2):
+def jsma(work, few=2):
     import torchattacks
 
-    images, labels = work.images[:count], work.labels[:count]
+    images, labels = work.images, work.labels
     target = (labels + 1) % len(work.classifier.card.classes)
     attempts = work.attempts(Jsma(), len(images), target)
     if find_spec("art"):
@@ -180,15 +180,15 @@ class OneByOne:
 
     traits: ClassVar[Traits] = Traits(norms=("linf",), needs="scores", cost=(1, 0))
 
-    steps: int
+    square: Square
+
+    @property
+    def steps(self):
+        return self.square.steps
 
     def start(self, rows):
         self.square.start(rows)
         rows.base = rows.adversarial
-
-    @property
-    def square(self):
-        return Square(steps=self.steps)
 
     def step(self, rows, logits, model):
         before = rows.margin
@@ -199,20 +199,22 @@ class OneByOne:
         rows.adversarial = self.square.propose(rows)
 
 
-def square(work, queries=200, eps=0.5 / 255):
-    """So small a ball that no search ends early: both make the same number of queries."""
+def square(work, queries=100, small=0.5 / 255):
+    """Searches that do not end early, so that both make the same number of queries."""
     import torchattacks
 
+    for made in (Square(steps=300), Square(steps=300, rescale_schedule=False)):
+        attempts, slow = (work.attempts(attack, 1, eps=2 / 255) for attack in (made, OneByOne(made)))
+        schedule = "the paper's" if made.rescale_schedule else "AutoAttack's"
+        name = f"square, 1 image, {schedule} schedule / one by one"
+        ours, theirs = contest(name, lambda: drive(attempts), lambda: drive(slow), work.rounds)  # noqa: B023
+        print(f"    {cost(ours)}; the same point: {torch.equal(ours[0].pixels, theirs[0].pixels)}")
     for count in (1, 64):
         images, labels = work.images[:count], work.labels[:count]
-        attempts = work.attempts(Square(steps=queries), len(images), eps=eps)
-        name = f"square, {count} images, {queries} queries"
-        if count == 1:
-            slow = work.attempts(OneByOne(steps=queries), 1, eps=eps)
-            contest(f"{name} / without speculation", lambda: drive(attempts), lambda: drive(slow), work.rounds)  # noqa: B023
-        reference = torchattacks.Square(work.plain, eps=eps, n_queries=queries, loss="margin")
+        attempts = work.attempts(Square(steps=queries), len(images), eps=small)
+        reference = torchattacks.Square(work.plain, eps=small, n_queries=queries, loss="margin")
         ours, _ = contest(
-            f"{name} / torchattacks",
+            f"square, {count} images, {queries} queries / torchattacks",
             lambda: drive(attempts),  # noqa: B023
             lambda: reference(images, labels),  # noqa: B023
             work.rounds,
@@ -224,12 +226,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=ModelRequest().name)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", choices=("deepfool", "jsma", "square"))
     chosen = parser.parse_args()
     request = ModelRequest(chosen.model)
     classifier, plain = Classifier(*load_network(request)), Plain(request).eval()
-    images, labels = pictures(classifier, chosen.data, 128)
+    images, labels = pictures(classifier, chosen.data, max(64, chosen.images))
     work = Work(classifier, plain, images, labels, chosen.rounds)
     print(f"{len(images)} images, {torch.get_num_threads()} threads, median of {chosen.rounds} rounds: ours, theirs")
     for measure in (deepfool, jsma, square):

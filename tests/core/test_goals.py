@@ -135,3 +135,22 @@ def test_the_callers_logits_stay_out_of_it(goals, logits):
         goals[0].ascent(logits)
     assert not logits.requires_grad
     assert logits.grad is None
+
+
+def test_a_loss_may_aim_at_another_class_than_the_goal(goals, logits):
+    untargeted, targeted = goals
+    aimed = Goal(untargeted.label, untargeted.target, targeted.target)
+    for name in LOSSES:
+        assert torch.equal(aimed.loss(logits, name), targeted.loss(logits, name))
+        assert torch.equal(aimed.ascent(logits, name), targeted.ascent(logits, name))
+    assert torch.equal(aimed.reached(logits), untargeted.reached(logits))
+    assert torch.equal(aimed.margin(logits), untargeted.loss(logits, "margin"))
+    some = torch.where(torch.arange(24) % 2 == 0, targeted.target, -1)
+    mixed = Goal(untargeted.label, untargeted.target, some).loss(logits)
+    expected = torch.where(some >= 0, targeted.loss(logits), untargeted.loss(logits))
+    assert torch.equal(mixed, expected)
+
+
+def test_the_goal_of_one_row():
+    assert Goal.of(2).reached(torch.tensor([[3.0, 0.0, 1.0]])).item()
+    assert not Goal.of(2, 1).reached(torch.tensor([[3.0, 0.0, 1.0]])).item()

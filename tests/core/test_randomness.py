@@ -145,3 +145,13 @@ def test_drawing_leaves_the_global_generators_alone():
     draws(RowNoise(streams(some_keys(4))))
     assert torch.equal(torch.get_rng_state(), torch_before)
     assert (np.random.get_state()[1] == numpy_before).all()  # noqa: NPY002  likewise
+
+
+def test_streams_without_rows_are_those_of_rows(make_rows):
+    from advcli.core.randomness import RowNoise
+
+    rows = make_rows(torch.zeros(3, 3, 2, 2), torch.zeros(3, dtype=torch.int64), seed=7)
+    noise = RowNoise.of(7, ["picture 0", "picture 1", "picture 2"], "test")
+    for shape in ((4,), (3, 5)):
+        assert torch.equal(noise.normal(*shape), rows.noise.normal(*shape))
+        assert torch.equal(noise.uniform(*shape), rows.noise.uniform(*shape))

@@ -5,7 +5,7 @@ import pickle
 import pytest
 import torch
 
-from advcli.core.rows import Rows
+from advcli.core.rows import GIVEN, Rows
 from advcli.errors import ContractError
 
 
@@ -46,6 +46,28 @@ def test_rows_with_other_names_cannot_be_joined(rows, make_rows):
         Rows.join([rows, fresh])
 
 
+@pytest.mark.parametrize("name", sorted(GIVEN - {"donor"}))
+def test_what_the_driver_gives_is_read_only(rows, name):
+    before = getattr(rows, name)
+    with pytest.raises(ContractError, match=f"rows.{name} is the driver's and read-only"):
+        setattr(rows, name, before)
+    other = rows.replace(**{name: before[torch.tensor([4, 3, 2, 1, 0])]})
+    assert getattr(rows, name) is before
+    assert getattr(other, name) is not before
+    assert set(other) == set(rows)
+
+
+def test_no_name_can_be_added_to_fixed_rows(rows):
+    fixed = rows.fix()
+    for part in (fixed, fixed[1:], Rows.join([fixed, fixed]), fixed.replace(eps=fixed.eps)):
+        part.momentum = part.momentum * 2
+        with pytest.raises(ContractError, match=r"rows\.velocity was not created in start"):
+            part.velocity = part.momentum
+    rows.velocity = rows.momentum
+    with pytest.raises(ContractError, match=r"rows\.velocity is float, not a tensor"):
+        rows.velocity = 1.0
+
+
 @pytest.mark.parametrize("wrong", [torch.zeros(4), torch.zeros(6, 5), torch.tensor(1.0)])
 def test_every_tensor_has_one_entry_per_row(rows, wrong):
     with pytest.raises(ContractError, match=r"rows\.weights .* 5 rows"):
@@ -65,7 +87,7 @@ def test_a_column_goes_with_pixels(rows):
 
 
 def test_the_goal_follows_label_and_target(rows):
-    rows.target = torch.tensor([-1, 2, 3, -1, 0])
+    rows = rows.replace(target=torch.tensor([-1, 2, 3, -1, 0]))
     assert rows.goal.pivot.tolist() == [0, 2, 3, 3, 0]
     assert rows[rows.target >= 0].goal.pivot.tolist() == [2, 3, 0]
 

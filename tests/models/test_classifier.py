@@ -39,13 +39,13 @@ def assert_rows_know_no_batch(classifier, counts):
     pixels = noise(classifier, 150)
     cotangent = cotangents(classifier.logits(pixels))
     look = classifier.look(pixels)
-    logits, gradient = look.logits, look.pull(cotangent)
+    logits, gradient = look.logits, look.vjp(cotangent)
     generator = torch.Generator().manual_seed(1)
     for count in counts:
         chosen = torch.randperm(150, generator=generator)[:count]
         part = classifier.look(pixels[chosen])
         assert torch.equal(part.logits, logits[chosen])
-        assert torch.equal(part.pull(cotangent[chosen]), gradient[chosen])
+        assert torch.equal(part.vjp(cotangent[chosen]), gradient[chosen])
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -93,44 +93,92 @@ def test_the_network_never_sees_fewer_rows_than_a_block(trained, count):
     classifier.network.register_forward_pre_hook(lambda _module, inputs: shown.append(len(inputs[0])))
     assert len(classifier.logits(noise(classifier, count))) == count
     assert min(shown) >= SMALLEST_STEADY
-    assert max(shown) <= classifier.rows_at_once
+    assert max(shown) <= classifier.batch_size
     assert sum(shown) == max(count, SMALLEST_STEADY)
 
 
-def test_a_pull_is_the_gradient(trained):
+def test_a_vjp_is_the_gradient(trained):
     pixels = trained.images[:20]
     leaf = pixels.clone().requires_grad_()
     logits = trained.exact_network(leaf)
     cotangent = cotangents(logits.detach())
     (expected,) = torch.autograd.grad(logits, leaf, cotangent)
-    found = trained.exact.look(pixels).pull(cotangent)
+    found = trained.exact.look(pixels).vjp(cotangent)
     assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()
-    found = trained.classifier.look(pixels).pull(cotangent)
+    found = trained.classifier.look(pixels).vjp(cotangent)
     assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
-def test_a_pull_for_some_rows_is_the_pull_for_all(classifier):
-    pixels = noise(classifier, 150)  # three blocks
+def test_a_vjp_for_some_rows_is_the_vjp_for_all(classifier):
+    pixels = noise(classifier, 300)  # three blocks of a ResNet-20
     look = classifier.look(pixels)
     cotangent = cotangents(look.logits)
-    everything = look.pull(cotangent)
-    for rows in ([0], [149, 3], list(range(60, 90)), list(range(149, -1, -1))):
+    everything = look.vjp(cotangent)
+    for rows in ([0], [149, 3], [0, 299], list(range(60, 290)), list(range(299, -1, -1))):
         places = torch.tensor(rows)
-        assert torch.equal(look.pull(cotangent[places], places), everything[places])
+        assert torch.equal(look.vjp(cotangent[places], places), everything[places])
+        mask = torch.zeros(300, dtype=torch.bool)
+        mask[places] = True
+        assert torch.equal(look.vjp(cotangent[mask], mask), everything[mask])
 
 
-def test_a_look_can_be_pulled_more_than_once(classifier):
+def test_several_vjps_at_once_are_those_one_by_one(classifier):
+    classes = len(classifier.card.classes)
+    for count in (1, 3, 16, 40):
+        look = classifier.look(noise(classifier, count))
+        cotangent = torch.eye(classes).expand(count, classes, classes)
+        together = look.vjp(cotangent)
+        assert together.shape[:2] == (count, classes)
+        for k in range(classes):
+            assert torch.equal(look.vjp(cotangent[:, k]), together[:, k])
+        places = torch.tensor([count - 1])
+        assert torch.equal(look.vjp(cotangent[places], places), together[places])
+
+
+def test_few_rows_pay_for_few_rows(resnet20):
+    look = resnet20.look(noise(resnet20, 300))
+    shown = []
+    handle = resnet20.network.register_forward_pre_hook(lambda _module, inputs: shown.append(len(inputs[0])))
+    try:
+        look.vjp(torch.ones(2, 10), torch.tensor([7, 250]))
+        assert shown == [SMALLEST_STEADY]  # looked at again, where two blocks of 100 would have gone backward
+        look.vjp(torch.ones(200, 10), torch.arange(200))
+        assert len(shown) == 1
+    finally:
+        handle.remove()
+
+
+def test_a_network_that_does_not_work_in_bf16_is_searched_by_autocast(wrap):
+    class Stubborn(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3 * 64, 2)
+
+        def forward(self, pixels):
+            return self.linear(pixels.flatten(1) * torch.ones(192))  # float32, whatever the network is converted to
+
+    classifier = wrap(Stubborn(), precision="bf16")
+    assert classifier.searched is classifier.network
+    pixels = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(classifier.look(pixels).logits, classifier.logits(pixels), atol=0.05)
+    plain = wrap(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), precision="bf16")
+    assert plain.searched is not plain.network
+    assert next(plain.searched.parameters()).dtype == torch.bfloat16
+    assert next(plain.network.parameters()).dtype == torch.float32
+
+
+def test_a_look_gives_several_vjps(classifier):
     look = classifier.look(noise(classifier, 3))
     cotangent = cotangents(look.logits)
-    first = look.pull(cotangent)
-    assert torch.allclose(look.pull(2 * cotangent), 2 * first, rtol=1e-4, atol=1e-9)
-    assert torch.equal(look.pull(cotangent), first)
+    first = look.vjp(cotangent)
+    assert torch.allclose(look.vjp(2 * cotangent), 2 * first, rtol=1e-4, atol=1e-9)
+    assert torch.equal(look.vjp(cotangent), first)
 
 
 def test_the_callers_pixels_and_global_state_stay_as_they_were(classifier):
     pixels = noise(classifier, 20)
     before, state = pixels.clone(), torch.get_rng_state()
-    classifier.look(pixels).pull(torch.ones(20, len(classifier.card.classes)))
+    classifier.look(pixels).vjp(torch.ones(20, len(classifier.card.classes)))
     classifier.logits(pixels)
     assert torch.equal(pixels, before)
     assert not pixels.requires_grad
@@ -142,7 +190,7 @@ def test_the_callers_pixels_and_global_state_stay_as_they_were(classifier):
 def test_a_gradient_can_be_had_under_no_grad(trained):
     with torch.no_grad():
         look = trained.classifier.look(trained.images[:2])
-        assert look.pull(torch.ones(2, 5)).any()
+        assert look.vjp(torch.ones(2, 5)).any()
         assert not torch.is_grad_enabled()
 
 
@@ -249,53 +297,13 @@ def test_normalization_is_inside(make_card):
     assert torch.allclose(Classifier(network, card).logits(pixels), expected, atol=1e-6)
 
 
-def test_the_network_is_watched_without_a_trace(trained):
-    network = trained.classifier.network
-    pixels = trained.images[:3]
-    expected = network[:8](trained.classifier.normalize(pixels))
-    look = trained.classifier.look(pixels, watch="7")
-    assert torch.allclose(look.watched, expected, atol=1e-5)
-    assert torch.equal(look.logits, trained.classifier.look(pixels).logits)
-    assert not any(module._forward_hooks for module in network.modules())
-    with pytest.raises(RuntimeError, match="nothing was watched"):
-        trained.classifier.look(pixels).watched  # noqa: B018  reading it is the test
-
-
-@pytest.mark.parametrize("layer", ["1", "2"])
-def test_an_in_place_relu_spoils_neither_side(trained, layer):
-    network = trained.classifier.network
-    assert network[2].inplace
-    pixels = trained.images[:20]
-    before = network[:2](trained.classifier.normalize(pixels)).detach()
-    leaf = (before if layer == "1" else before.relu()).clone().requires_grad_()
-    logits = network[2:](leaf.clone()) if layer == "1" else network[3:](leaf)
-    (expected,) = torch.autograd.grad(logits[:, 0].sum(), leaf)
-    look = trained.classifier.look(pixels, watch=layer)
-    assert torch.allclose(look.watched, leaf.detach(), atol=1e-5)
-    cotangent = F.one_hot(torch.zeros(20, dtype=torch.int64), 5).float()
-    assert torch.allclose(look.pull_watched(cotangent), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
-    assert torch.equal(look.pull(cotangent), trained.classifier.look(pixels).pull(cotangent))
-
-
-def test_what_is_watched_belongs_to_its_row(classifier):
-    pixels = noise(classifier, 150)
-    name = "layer3" if hasattr(classifier.network, "layer3") else "8"
-    look = classifier.look(pixels, watch=name)
-    cotangent = cotangents(look.logits)
-    watched, pulled = look.watched, look.pull_watched(cotangent)
-    for chosen in (slice(140, 141), slice(3, 50)):
-        part = classifier.look(pixels[chosen], watch=name)
-        assert torch.equal(part.watched, watched[chosen])
-        assert torch.equal(part.pull_watched(cotangent[chosen]), pulled[chosen])
-
-
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_low_precision_only_searches(trained, precision):
     classifier = copy.copy(trained.classifier)
     classifier.precision = precision
-    look = classifier.look(trained.images, watch="8")
+    look = classifier.look(trained.images)
     exact = trained.classifier.logits(trained.images)
     assert torch.equal(classifier.logits(trained.images), exact)
-    assert look.logits.dtype == look.watched.dtype == look.pull(exact).dtype == torch.float32
+    assert look.logits.dtype == look.vjp(exact).dtype == torch.float32
     assert not torch.equal(look.logits, exact)
     assert torch.allclose(look.logits, exact, rtol=0, atol=0.05 * float(exact.abs().max()))

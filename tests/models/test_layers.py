@@ -11,7 +11,7 @@ from advcli.attributions.grad_cam import grad_cam
 from advcli.core.scores import Target
 from advcli.errors import UsageError
 from advcli.models.classifier import Classifier
-from advcli.models.layers import Layer, pick_layer, spatial_layers
+from advcli.models.layers import Layer, no_layer, pick_layer, pick_layers, spatial_layers, zero_head
 from advcli.models.view import View
 
 
@@ -210,12 +210,83 @@ def torchvision_network(make_card):
     [
         ("resnet18", Layer("layer4", "Sequential", 512, 7, 7, "channels-first")),
         ("mobilenet_v2", Layer("features", "Sequential", 1280, 7, 7, "channels-first")),
-        ("alexnet", Layer("avgpool", "AdaptiveAvgPool2d", 256, 6, 6, "channels-first")),
+        ("alexnet", Layer("features.11", "ReLU", 256, 13, 13, "channels-first")),
+        ("squeezenet1_1", Layer("features", "Sequential", 512, 13, 13, "channels-first")),
+        ("convnext_tiny", Layer("features", "Sequential", 768, 7, 7, "channels-first")),
         ("swin_t", Layer("permute", "Permute", 768, 7, 7, "channels-first")),
     ],
 )
 def test_the_deepest_map_is_chosen(torchvision_network, name, layer):
     assert pick_layer(torchvision_network(name), None) == layer
+
+
+@pytest.mark.slow
+def test_maxvit_and_vgg_are_read_at_their_last_convolutions(torchvision_network):
+    assert pick_layer(torchvision_network("vgg11"), None) == Layer("features.19", "ReLU", 512, 14, 14, "channels-first")
+    layer = pick_layer(torchvision_network("maxvit_t"), None)
+    assert (layer.channels, layer.height, layer.width) == (512, 7, 7)
+    assert layer.name.startswith("blocks.3")
+
+
+@pytest.mark.slow
+def test_timm_is_read_too(make_card):
+    timm = pytest.importorskip("timm")
+    for name, layer in [
+        ("vit_tiny_patch16_224", "blocks.11.norm1"),
+        ("swin_tiny_patch4_window7_224", "norm"),
+        ("resnet18", "layer4"),
+        ("mobilenetv3_small_100", "blocks"),
+    ]:
+        network = timm.create_model(name, pretrained=False)
+        assert pick_layer(Classifier(network, make_card(1000, 224), block=1), None).name == layer
+
+
+def test_a_pattern_stands_for_what_it_matches_between_two_dots(trained):
+    chosen = [layer.name for layer in pick_layers(trained.classifier, "[2-5]")]
+    assert chosen == ["2", "4", "5"]
+    assert [layer.name for layer in pick_layers(trained.classifier, "8, 5,[58]")] == ["8", "5"]
+    assert pick_layers(trained.classifier, None) == (pick_layer(trained.classifier, None),)
+    for pattern in ("layer*", "*.*", "1?"):
+        with pytest.raises(UsageError, match="has no layer with a map that matches"):
+            pick_layers(trained.classifier, pattern)
+
+
+def test_a_pattern_leaves_out_what_is_inside_and_what_passes_on_the_same_tensor(wrap):
+    def stage():
+        return nn.Sequential(nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()), nn.Dropout(0.5))
+
+    parts = {"stem": nn.Conv2d(3, 4, 3), "stage1": stage(), "stage2": stage(), "head": nn.Linear(4, 2)}
+    classifier = wrap(Net(lambda m, x: m.head(m.stage2(m.stage1(m.stem(x))).mean((2, 3))), **parts))
+    assert [layer.name for layer in pick_layers(classifier, "stage*")] == ["stage1", "stage2"]
+    assert [layer.name for layer in pick_layers(classifier, "stage*.*")] == ["stage1.0", "stage2.0"]
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(3)])
+def test_what_only_pools_is_passed_over(wrap, pool):
+    parts = {"conv": nn.Conv2d(3, 4, 3, padding=1), "act": nn.ReLU(), "pool": pool, "head": nn.LazyLinear(2)}
+    net = Net(lambda m, x: m.head(m.pool(m.act(m.conv(x))).flatten(1)), **parts)
+    net(torch.zeros(1, 3, 8, 8))
+    assert pick_layer(wrap(net), None).name == "act"
+    assert names(wrap(net)) == ["conv", "act", "pool"]  # and can be named
+
+
+def test_the_maps_of_the_classes_themselves_are_passed_over(wrap):
+    net = Net(
+        lambda m, x: m.act(m.classes(m.drop(m.conv(x)))).mean((2, 3)),
+        conv=nn.Conv2d(3, 4, 3), drop=nn.Dropout(), classes=nn.Conv2d(4, 2, 1), act=nn.ReLU(),
+    )  # fmt: skip
+    assert pick_layer(wrap(net), None).name == "conv"
+    alone = Net(lambda m, x: m.classes(x).mean((2, 3)), classes=nn.Conv2d(3, 2, 1))
+    assert pick_layer(wrap(alone), None).name == "classes"
+
+
+def test_a_network_with_a_zero_head_is_refused_by_the_name_of_the_head(wrap):
+    head = nn.Linear(4, 2)
+    nn.init.zeros_(head.weight)
+    net = Net(lambda m, x: m.head(m.conv(x).mean((2, 3))), conv=nn.Conv2d(3, 4, 3), head=head)
+    classifier = wrap(net)
+    assert zero_head(classifier.network) == "head (Linear)"
+    assert "because the weights of its head head (Linear) are all zero" in no_layer(classifier)
 
 
 @pytest.mark.slow

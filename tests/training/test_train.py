@@ -2,6 +2,10 @@
 
 import json
 import os
+import resource
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -170,7 +174,7 @@ def test_a_bad_picture_is_named_and_the_rest_is_learned(small, tmp_path):
     report = train(run_config(tmp_path / "run", heard), config(small, Recipe(epochs=1, batch_size=4)))
     assert report.exit_code == 3
     assert (report.summary["errors"], report.summary["train_images"]) == (1, 15)
-    assert any("above/000.png is left out" in text for text in heard.warnings)
+    assert any("left out: " in text and "above/000.png" in text for text in heard.warnings)
     assert "above/000.png" in (tmp_path / "run" / "tables" / "unusable.csv").read_text()
 
 
@@ -179,7 +183,7 @@ def test_many_bad_pictures_are_counted(small, tmp_path):
         (small / "train" / "above" / f"{place:03}.png").write_bytes(b"")
     heard = Heard()
     train(run_config(tmp_path / "run", heard), config(small, Recipe(epochs=1, batch_size=4)))
-    assert len([text for text in heard.warnings if "left out:" in text]) == 3
+    assert len([text for text in heard.warnings if text.startswith("left out:")]) == 3
     assert any("3 more pictures" in text for text in heard.warnings)
 
 
@@ -234,3 +238,74 @@ def test_a_class_of_trains_is_a_class(tmp_path):
 def test_an_architecture_that_is_not_ours_is_refused(folder):
     with pytest.raises(UsageError, match="resnet18"):
         config(folder, arch="resnet18")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from advcli.engine.train import TrainConfig, train
+from advcli.runs.command import RunConfig, Silence
+from advcli.training.recipes import Recipe
+
+torch.set_num_threads(1)
+moment, data, out = sys.argv[1:]
+left, save = {"step": 9, "record": 2, "checkpoint": 2, "none": 0}[moment], torch.save
+
+
+def die(here):
+    global left
+    left -= here == moment
+    if here == moment and not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Deadly(Silence):
+    def progress(self, share):
+        die("step")
+
+    def record(self, record):
+        die("record")
+
+
+def torn(state, file):
+    file.write(b"half of it")
+    file.flush()
+    die("checkpoint")
+    file.seek(0)
+    save(state, file)
+
+
+torch.save = torn
+recipe = Recipe(epochs=3, batch_size=16, rate=0.05)
+train(RunConfig(Path(out), device="cpu", listener=Deadly()), TrainConfig((Path(data),), recipe=recipe))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["step", "record", "checkpoint"])
+def test_being_killed_changes_nothing(folder, trained, tmp_path, moment):
+    def call(word):
+        words = [sys.executable, "-c", KILLED, word, str(folder), str(tmp_path / "run")]
+        return subprocess.run(words, capture_output=True, timeout=300, check=False)
+
+    assert call(moment).returncode == -9
+    assert not (tmp_path / "run" / MODEL).exists()
+    done = call("none")
+    assert done.returncode == 0, done.stderr.decode()
+    assert same(weights(trained[0]), weights(tmp_path / "run"))
+    assert files(tmp_path / "run") == files(trained[0])
+    assert not [path.name for path in (tmp_path / "run").iterdir() if path.suffix == ".tmp"]
+
+
+def test_a_full_disk_is_said(folder, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, before[1]))
+    try:
+        with pytest.raises(UsageError, match=r"checkpoint\.pt: File too large"):
+            train(run_config(tmp_path / "run"), config(folder))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not (tmp_path / "run" / CHECKPOINT).exists()

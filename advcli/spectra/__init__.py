@@ -1,0 +1,1 @@
+"""Spectra: what the weights of a network say about how it learned, layer by layer and checkpoint by checkpoint."""

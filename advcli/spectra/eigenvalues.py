@@ -1,0 +1,107 @@
+"""Eigenvalues of a layer, of the same layer with its weights shuffled, and of a matrix of pure noise."""
+
+import math
+
+import numpy as np
+import scipy.sparse.linalg
+import torch
+from numpy.typing import NDArray
+
+from advcli.core.randomness import key
+
+_HALF = 0.5  # WeightWatcher scales convolutions by the square root of one half
+
+
+def eigenvalues_of(weight: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Squared singular values of a weight, those of each place of a kernel pooled, as WeightWatcher counts them.
+
+    Args:
+        weight: (out, in) or (out, in, kh, kw).
+
+    Returns:
+        float64 (min(out, in) * kh * kw,), ascending. A convolution's are halved, as WeightWatcher does.
+    """
+    matrices = _slices(weight)
+    scale = _HALF if weight.ndim > 2 else 1.0
+    return np.sort(np.concatenate([_squared_singular_values(matrix) for matrix in matrices])) * scale
+
+
+def shuffled_eigenvalues(weight: NDArray[np.floating], seed: int, fingerprint: str, name: str) -> NDArray[np.float64]:
+    """Eigenvalues of a layer whose weights are shuffled: same values, no structure.
+
+    Args:
+        weight: (out, in) or (out, in, kh, kw); the places of a kernel are shuffled apart.
+        seed: of the run.
+        fingerprint: of the checkpoint, so that each has its own shuffle.
+        name: of the layer.
+
+    Returns:
+        As ``eigenvalues_of``.
+    """
+    random = np.random.Generator(np.random.Philox(key=int(key(seed, fingerprint, "esd", name)[0])))
+    matrices = _slices(weight)
+    shuffled = [random.permutation(matrix.ravel()).reshape(matrix.shape) for matrix in matrices]
+    scale = _HALF if weight.ndim > 2 else 1.0
+    return np.sort(np.concatenate([_squared_singular_values(matrix) for matrix in shuffled])) * scale
+
+
+def matrix_norm(weight: NDArray[np.floating]) -> float:
+    """Largest singular value of a weight as a matrix (out, in * kh * kw): what spectral normalization holds at 1.
+
+    Args:
+        weight: (out, ...).
+    """
+    matrix = np.asarray(weight, dtype=np.float64).reshape(len(weight), -1)
+    if min(matrix.shape) < 16 or not matrix.any():
+        return float(np.linalg.norm(matrix, 2)) if matrix.any() else 0.0
+    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    start = np.full(tall.shape[1], 1 / math.sqrt(tall.shape[1]))  # fixed, so that the digits are
+    start[::2] *= -0.5
+    gram = scipy.sparse.linalg.LinearOperator(
+        (tall.shape[1],) * 2, matvec=lambda vector: tall.T @ (tall @ vector), dtype=np.float64
+    )
+    largest = scipy.sparse.linalg.eigsh(gram, 1, v0=start, tol=1e-9, return_eigenvectors=False)
+    return math.sqrt(max(float(largest[0]), 0.0))
+
+
+def marchenko_pastur(
+    points: NDArray[np.floating], variance: float, rows: int, columns: int
+) -> NDArray[np.float64]:
+    """Density of the eigenvalues of ``W.T @ W`` for a large matrix of independent entries.
+
+    Args:
+        points: where to evaluate it.
+        variance: of an entry.
+        rows: of the matrix, at least as many as columns.
+        columns: of the matrix.
+
+    Returns:
+        The density at each point, of integral 1; 0 outside ``marchenko_pastur_edges``.
+
+    Source: Marchenko and Pastur 1967, https://doi.org/10.1070/SM1967v001n04ABEH001994.
+    """
+    low, high = marchenko_pastur_edges(variance, rows, columns)
+    inside = np.clip((high - points) * (points - low), 0, None)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        density = np.sqrt(inside) / (2 * np.pi * variance * columns * points)
+    return np.where((points > 0) & (inside > 0), density, 0.0)
+
+
+def marchenko_pastur_edges(variance: float, rows: int, columns: int) -> tuple[float, float]:
+    """Smallest and largest eigenvalue that pure noise has in the limit; see ``marchenko_pastur``."""
+    sides = math.sqrt(rows), math.sqrt(columns)
+    return variance * (sides[0] - sides[1]) ** 2, variance * (sides[0] + sides[1]) ** 2
+
+
+def _slices(weight: NDArray[np.floating]) -> list[NDArray[np.floating]]:
+    """Split a weight into matrices, one for each place of the kernel."""
+    parts = weight.reshape(*weight.shape[:2], -1)
+    return [parts[:, :, place] for place in range(parts.shape[2])]
+
+
+def _squared_singular_values(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
+    """By the smaller Gram matrix, a third of the cost of a singular value decomposition."""
+    wide = torch.from_numpy(np.ascontiguousarray(matrix)).double()
+    wide = wide if wide.shape[0] <= wide.shape[1] else wide.T
+    values: NDArray[np.float64] = torch.linalg.eigvalsh(wide @ wide.T).clamp_min(0).numpy()
+    return values
