@@ -287,15 +287,76 @@ def convolutions():
     )  # fmt: skip
 
 
+class Tokens(nn.Module):
+    """Patches of the picture as tokens, behind a class token, with positions."""
+
+    def __init__(self, size, patch, width):
+        super().__init__()
+        self.cut = nn.Conv2d(3, width, patch, stride=patch)
+        count = (size[0] // patch) * (size[1] // patch)
+        self.token = nn.Parameter(torch.randn(1, 1, width) / 4)
+        self.positions = nn.Parameter(torch.randn(1, count + 1, width) / 4)
+
+    def forward(self, pixels):
+        patches = self.cut(pixels).flatten(2).movedim(2, 1)
+        return torch.cat([self.token.expand(len(patches), -1, -1), patches], 1) + self.positions
+
+
+class AttentionBlock(nn.Module):
+    """Attention on normalized tokens, then two layers on each token, both beside a skip connection."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.layers = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, tokens):
+        normalized = self.norm1(tokens)
+        tokens = tokens + self.attention(normalized, normalized, normalized, need_weights=False)[0]
+        return tokens + self.layers(self.norm2(tokens))
+
+
+class FirstToken(nn.Module):
+    """The class token alone."""
+
+    def forward(self, tokens):
+        return tokens[:, 0]
+
+
+def transformer_of(size=(16, 16), classes=5, patch=4, width=24, heads=3, depth=2):
+    """A vision transformer with a class token, like torchvision's and very much smaller."""
+    blocks = [AttentionBlock(width, heads) for _ in range(depth)]
+    return nn.Sequential(
+        Tokens(size, patch, width), *blocks, nn.LayerNorm(width), FirstToken(), nn.Linear(width, classes)
+    )
+
+
+@pytest.fixture(scope="session")
+def transformer():
+    """Make a small vision transformer: see ``transformer_of``."""
+    return transformer_of
+
+
+@pytest.fixture(scope="session")
+def trained_transformer():
+    """Train a small vision transformer, once."""
+    return train_on_patterns(transformer_of, rate=0.005, epochs=12)
+
+
 @pytest.fixture(scope="session")
 def trained():
     """Train a network, once; the caller's random numbers are left as they were."""
+    return train_on_patterns(convolutions, rate=0.01, epochs=8)
+
+
+def train_on_patterns(make, rate, epochs):
     images, label = patterns(500, seed=0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        learner = Normalized(convolutions(), MEAN, STD)
-        optimizer = torch.optim.Adam(learner.parameters(), 0.01)
-        for _ in range(8):
+        learner = Normalized(make(), MEAN, STD)
+        optimizer = torch.optim.Adam(learner.parameters(), rate)
+        for _ in range(epochs):
             for batch in torch.randperm(len(images)).split(50):
                 loss = F.cross_entropy(learner(images[batch]), label[batch])
                 optimizer.zero_grad()

@@ -3,11 +3,10 @@
 Source: Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391, section 3.
 """
 
-import torch.nn.functional as F
 from torch import Tensor
 
+from advcli.attributions._cam import class_activation
 from advcli.core.attribution import Traits
-from advcli.core.precision import by_row
 from advcli.core.scores import Target
 from advcli.core.shapes import Maps
 from advcli.models.layers import Layer, no_layer
@@ -30,12 +29,8 @@ def grad_cam(view: View, target: Target, *, layer: Layer, relu: bool = True) -> 
     Returns:
         (N, H, W), resized to the picture bilinearly (half-pixel centers); all zero where there is no evidence.
     """
-    gradient = view.watched_gradient(layer.name, target.cotangent(view.logits))
+    return class_activation(view, target, layer, _combine, relu=relu)
 
-    def one(activation: Tensor, gradient: Tensor) -> Tensor:
-        weights = gradient.mean((2, 3), keepdim=True)
-        low = (weights * activation).sum(1, keepdim=True)
-        low = low.relu() if relu else low
-        return F.interpolate(low, view.pixels.shape[2:], mode="bilinear", align_corners=False)[:, 0]
 
-    return by_row(one, layer.spatial(view.watched(layer.name)), layer.spatial(gradient))
+def _combine(activation: Tensor, gradient: Tensor) -> Tensor:
+    return (gradient.mean((2, 3), keepdim=True) * activation).sum(1)

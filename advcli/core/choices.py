@@ -19,3 +19,9 @@ Reduction = Literal["max", "sum", "l2"]
 
 LabelRule = Literal["auto", "folder", "predicted"]
 """Where labels come from, beside a CSV file; see ``images/labels.py``."""
+
+Order = Literal["map", "random"]
+"""How the pixels of a picture are ranked before a share is kept or removed; see ``masks.py``."""
+
+Fill = Literal["zero", "gaussian", "mean", "blur", "uniform"]
+"""What stands in the place of pixels that are not kept; see ``masks.py``."""

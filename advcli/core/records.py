@@ -191,6 +191,40 @@ class MapRecord(ImageRecord):
     share_central: Number = shown("share central", "figure")
 
 
+class MaskRecord(ImageRecord):
+    """One image of which some pixels are kept and the others replaced.
+
+    Attributes:
+        method: name of the explanation that ranks the pixels.
+        settings: its settings, defaults filled in.
+        order: ``map``, the most important pixels first, or ``random``, the control.
+        fill: what stands in the place of the other pixels.
+        keep: share of the pixels that is kept, the first in the order; none in the reverse form.
+        remove: share of the pixels that is replaced, the first in the order; none where ``keep`` is given.
+        share_kept: of the pixels, as it came out in whole pixels, in [0, 1].
+        layer: the layer that was watched; none where the method needs none.
+        prediction_after: class of the masked picture, as saved.
+        probability_after: softmax probability of ``prediction``, the class before, on the masked picture.
+        probability_filled: the same where every pixel is replaced.
+        top5_after: the five most probable classes of the masked picture.
+        flipped: ``prediction_after`` is another class than ``prediction``.
+    """
+
+    method: str | None = shown("method", "axis")
+    settings: dict[str, object] = shown("settings", "axis", default={})
+    order: str | None = shown("order", "axis")
+    fill: str | None = shown("fill", "axis")
+    keep: Number = shown("keep", "axis")
+    remove: Number = shown("remove", "axis")
+    share_kept: Number = shown("share kept", "figure")
+    layer: str | None = shown("layer", "list")
+    prediction_after: str | None = shown("then for", "class", terminal=True)
+    probability_after: Number = shown("of the first class", "figure", terminal=True)
+    probability_filled: Number = shown("of it, all replaced", "figure")
+    top5_after: tuple[Top, ...] = shown("top 5 then", "list", default=())
+    flipped: bool | None = shown("flipped", "flag")
+
+
 class SimilarityRow(Result):
     """One metric between the maps of one image before and after an attack; none where a constant map leaves it open.
 

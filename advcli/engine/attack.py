@@ -70,6 +70,7 @@ class AttackCommand:
 
         def work(todo: Todo, known: Known) -> Iterator[Product]:
             read = read_ahead(todo, Reader.of(classifiers, self.images.labels), grid.batch_size)
+            config.listener.phase(cases[0].id if len(cases) == 1 else f"{len(cases)} cases")
             jobs = chain.from_iterable(self._jobs(grid, group, known, panels=panels) for group in grid.groups(read))
             yield from chain.from_iterable(grid.flow(jobs))
 

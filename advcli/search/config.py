@@ -151,7 +151,7 @@ def _default_target(method: Method) -> str:
 
 def _fits(method: Method, target: str) -> bool:
     targets = method.build().traits.targets
-    return targets == "may" or (targets == "never") == (target == "none")
+    return bool(targets == "may" or (targets == "never") == (target == "none"))
 
 
 def _misfit(method: Method, target: str) -> tuple[str, str]:

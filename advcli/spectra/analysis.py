@@ -87,7 +87,7 @@ def _spectrum(layer: Layer, fingerprint: str, seed: int, *, traps: bool) -> Laye
         return LayerSpectrum(described, {}, {}, eigenvalues, none, None, norm, tuple(flags))
     try:
         columns, words, eigenvalues = _watched(layer, fingerprint, seed, traps=traps)
-    except Exception as error:  # the library may fail in any way on a shape that it does not foresee
+    except Exception as error:  # noqa: BLE001 - the library may fail in any way on a shape it does not foresee
         print(f"{layer.name}: {type(error).__name__}: {error}")  # noqa: T201 - the worker's log
         failed = (*flags, "not-analyzed")
         return LayerSpectrum(described, {}, {}, eigenvalues_of(layer.weight), none, None, norm, failed)

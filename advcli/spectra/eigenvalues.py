@@ -64,9 +64,7 @@ def matrix_norm(weight: NDArray[np.floating]) -> float:
     return math.sqrt(max(float(largest[0]), 0.0))
 
 
-def marchenko_pastur(
-    points: NDArray[np.floating], variance: float, rows: int, columns: int
-) -> NDArray[np.float64]:
+def marchenko_pastur(points: NDArray[np.floating], variance: float, rows: int, columns: int) -> NDArray[np.float64]:
     """Density of the eigenvalues of ``W.T @ W`` for a large matrix of independent entries.
 
     Args:

@@ -71,9 +71,7 @@ def fit_tail(eigenvalues: NDArray[np.floating]) -> PowerLaw | None:
             best, place = score, int(tail)
     length = int(count[place])
     found = float(alpha[place])
-    return PowerLaw(
-        found, (found - 1) / np.sqrt(length), float(values[place]), float(best + penalty[place]), length
-    )
+    return PowerLaw(found, (found - 1) / np.sqrt(length), float(values[place]), float(best + penalty[place]), length)
 
 
 def _distance(values: NDArray[np.float64], alpha: float, place: int) -> float:

@@ -55,7 +55,7 @@ def read_alpha(alpha: float | None, null: float | None, eigenvalues: int) -> tup
 
 
 def mean_alpha(alphas: Sequence[float | None], readings: Sequence[str]) -> float | None:
-    """Average the alphas that can be read: neither failed fits, which WeightWatcher counts as -1, nor insufficient ones.
+    """Average the alphas that can be read; failed fits, which WeightWatcher counts as -1, are not among them.
 
     Args:
         alphas: of the layers.

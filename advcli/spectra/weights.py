@@ -152,7 +152,8 @@ def _effective(key: str, values: Tensor, state: Mapping[str, Tensor]) -> Tensor:
     if not rest:  # magnitude g and direction v, one length for each output
         length = first.flatten(1).norm(dim=1).view(-1, *[1] * (first.ndim - 1))
         return values * first / length
-    return values / torch.dot(first, values.flatten(1) @ rest[0])
+    scale: Tensor = torch.dot(first, values.flatten(1) @ rest[0])
+    return values / scale
 
 
 def _array(key: str, values: Tensor) -> NDArray[np.floating]:

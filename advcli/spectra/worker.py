@@ -1,10 +1,10 @@
 """The process that analyzes: reads requests, one line of JSON each, and answers each with one.
 
     {"path": ..., "trust": ..., "first": ..., "folder": ..., "seed": ..., "traps": ...}
-    {"stored": path of the analysis, "fingerprint": ..., "log": what the library printed}  or  {"error": ..., "log": ...}
+    {"stored": path of the analysis, "fingerprint": ..., "log": what was printed}  or  {"error": ..., "log": ...}
 
-It runs with CUDA hidden and one BLAS thread, which ``pool.py`` sees to before anything is imported. Whatever the library
-prints goes into the answer, and nothing but answers to standard output.
+It runs with CUDA hidden and one BLAS thread, which ``pool.py`` sees to before anything is imported. Whatever the
+library prints goes into the answer, and nothing but answers to standard output.
 """
 
 import json

@@ -14,8 +14,6 @@ from torch import nn
 
 from advcli.attacks.fgsm import Fgsm
 from advcli.attacks.pgd import Pgd
-from advcli.engine.drive import drive
-from advcli.engine.outcome import AS_SAVED
 
 with warnings.catch_warnings():
     # foolbox 3.3.4 imports gaussian_filter from where scipy no longer wants it to be.
@@ -44,20 +42,19 @@ def target(request, trained):
 
 
 @pytest.fixture(scope="module")
-def ours(trained, make_rows):
+def ours(trained, run_attack):
     """Run one of our attacks to its last step, and say where that ended."""
 
     def run(attack, classifier, target, eps):
         last = torch.zeros_like(trained.images)
 
-        def step(rows, logits, pull):
-            attack.step(rows, logits, pull)
-            last[rows.index] = rows.adversarial
+        class Spy(type(attack)):
+            def step(self, rows, logits, model):
+                super().step(rows, logits, model)
+                last[rows.index] = rows.adversarial
 
-        spy = type("Spy", (), {"norm": attack.norm, "steps": attack.steps, "start": staticmethod(attack.start),
-                               "step": staticmethod(step)})()  # fmt: skip
-        rows = make_rows(trained.images, trained.labels, target, eps=eps)
-        drive(spy, classifier, rows, in_flight=64, early_exit=False)
+        spy = Spy(**vars(attack))
+        run_attack(spy, classifier, trained.images, trained.labels, target, eps, batch_size=64, early_exit=False)
         return last
 
     return run
@@ -127,7 +124,7 @@ def test_float32_and_folding_change_no_sign(trained, ours, target):
     assert_agree(single, exact)
 
 
-def test_pgd_goes_on_where_cross_entropy_has_underflown(trained, make_rows, wrap):
+def test_pgd_goes_on_where_cross_entropy_has_underflown(trained, run_attack, wrap):
     class Overconfident(nn.Module):
         def __init__(self, network):
             super().__init__()
@@ -137,9 +134,8 @@ def test_pgd_goes_on_where_cross_entropy_has_underflown(trained, make_rows, wrap
             return 1e5 * self.network(pixels)
 
     network = Overconfident(copy.deepcopy(trained.network)).eval()
-    rows = make_rows(trained.images, trained.labels, eps=0.06)
     attack = Pgd(steps=20, step_size=0.01, random_start=False)
-    outcome = drive(attack, wrap(network, classes=5, size=16), rows, in_flight=64)
-    assert (outcome.rank == AS_SAVED).float().mean() > 0.95
+    found = run_attack(attack, wrap(network, classes=5, size=16), trained.images, trained.labels, None, 0.06)
+    assert (found.rank == 2).float().mean() > 0.95
     reference = torchattacks.PGD(network, 0.06, 0.01, 20, random_start=False)(trained.images, trained.labels)
     assert (network(reference).argmax(1) == trained.labels).float().mean() > 0.95  # robust, by cross-entropy

@@ -76,7 +76,7 @@ def contests(images):
 
     def ours(*texts):
         methods = parse_methods("attribution", texts, "--method")
-        requests = [Request(method, Target(labels), layer) for method in methods]
+        requests = [Request(method, Target(labels), (layer,)) for method in methods]
         return lambda: explain_batch(classifier, images, requests, seed=0, digests=digests)
 
     integrated = captum.attr.IntegratedGradients(plain)

@@ -1,0 +1,304 @@
+"""What noise-search does to its items: blocks of pure noise are looked at, climbs begin at noise and flow."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from advcli.attacks._fooling import Fooling
+from advcli.attributions.gradient import gradient
+from advcli.core.precision import wide
+from advcli.core.randomness import key
+from advcli.core.records import NoiseHit, NoiseRecord
+from advcli.core.scores import Target
+from advcli.engine._ahead import ahead
+from advcli.engine._calibrating import Calibration
+from advcli.figures.colors import color, limit_of
+from advcli.figures.noise_sheets import Shown, sheet
+from advcli.images.noise import Levels, noise
+from advcli.images.writing import to_bytes
+from advcli.metrics.confidence import Confidence
+from advcli.models.classifier import Classifier
+from advcli.models.view import View
+from advcli.runs.classifiers import default_batch_size
+from advcli.runs.command import Case, Drawing, Item, Known, Product, RunConfig
+from advcli.runs.grid import picture_path
+from advcli.runs.images import Todo
+from advcli.search.attempt import Attempt
+from advcli.search.flow import Job, flow
+
+BLOCK = 500  # attempts of an item
+BINS = 20  # of the histogram of confidences
+_DIGITS = 7  # of the figures of single attempts
+_NEAR = 0.05  # of the largest logit: how far low precision may put log-odds from where fp32 has them
+_BEYOND = 0.25  # log-odds by which a climb goes beyond the threshold, for rounding to eight bits takes some back
+
+
+@dataclass(frozen=True)
+class Block:
+    """A range of attempts.
+
+    Args:
+        first: number of the first, a multiple of ``BLOCK``.
+        count: at most ``BLOCK``.
+    """
+
+    first: int
+    count: int
+
+    @property
+    def identity(self) -> str:
+        """Name of the item: ``attempts-0001000``; a shorter block, which a later call may complete, says its length."""
+        short = f"-{self.count:04}" if self.count < BLOCK else ""
+        return f"attempts-{self.first:07}{short}"
+
+
+@dataclass(frozen=True)
+class Climb:
+    """One picture that is made from noise.
+
+    Args:
+        target: class that the network shall be sure of.
+        start: number of the attempt that it begins at.
+    """
+
+    target: int
+    start: int
+
+    @property
+    def identity(self) -> str:
+        """Name of the item: ``fooling-0003-0000``, class and start."""
+        return f"fooling-{self.target:04}-{self.start:04}"
+
+
+@dataclass(frozen=True)
+class NoiseSearching:
+    """Works through blocks and climbs.
+
+    Args:
+        run: of the run.
+        classifiers: of the run.
+        threshold: probability from which an answer is a hit.
+        keep: pictures of each block that are saved.
+        calibration: gives the temperatures; none for none.
+        climbs: starts of every class; 0 for none.
+    """
+
+    run: RunConfig
+    classifiers: Sequence[Classifier]
+    threshold: float
+    keep: int
+    calibration: Calibration | None
+    climbs: int
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures that are turned into floats together."""
+        sizes = [default_batch_size(one.card.preprocessing.size, one.device) for one in self.classifiers]
+        return self.run.batch_size or min(sizes)
+
+    def work(self, todo: Todo, known: Known) -> Iterator[Product]:
+        """Look at the blocks, then climb."""
+        del known
+        later: list[tuple[Item, Sequence[Case]]] = []
+
+        def blocks() -> Iterator[tuple[Item, Sequence[Case]]]:
+            for item, cases in todo:
+                if isinstance(item.payload, Block):
+                    yield item, cases
+                else:
+                    later.append((item, cases))
+
+        # The noise of the next blocks is made by a thread while the network looks at this one.
+        for (item, cases), pictures in ahead(blocks(), self._pictures):
+            for case in cases:
+                self.run.listener.phase(case.id)
+                yield self._looked(item, case, pictures[self._key(case)])
+        yield from self._climbed(later)
+
+    def _key(self, case: Case) -> tuple[str, tuple[int, int]]:
+        place, kind = case.payload
+        return kind, self.classifiers[place].card.preprocessing.size
+
+    def _pictures(self, one: tuple[Item, Sequence[Case]]) -> dict[tuple[str, tuple[int, int]], Levels]:
+        """Make the noise of a block, once for all models of one size."""
+        block: Block = one[0].payload
+        wanted = dict.fromkeys(self._key(case) for case in one[1])
+        return {(kind, size): noise(kind, self.run.seed, block.first, block.count, size) for kind, size in wanted}
+
+    def _looked(self, item: Item, case: Case, levels: Levels) -> Product:
+        block: Block = item.payload
+        classifier = self.classifiers[case.payload[0]]
+        logits = self._logits(classifier, levels)
+        said = Confidence.of(logits)
+        kept = most_confident(said, self.keep)
+        facts = {**self._figures(classifier, case, said, logits), "first": block.first}
+        pixels = as_pixels(levels[kept], classifier.device)
+        return self._product(item, case, facts, pixels, said, kept, [block.first + place for place in kept])
+
+    def _logits(self, classifier: Classifier, levels: Levels) -> np.ndarray:
+        """Look at pictures, float64 (N, K); what low precision leaves in doubt, and what is kept, in fp32."""
+        low = classifier.precision != "fp32"
+        look: Callable[[Tensor], Tensor] = (
+            (lambda pixels: classifier.look(pixels, gradient=False).logits) if low else classifier.logits
+        )
+        logits = self._in_batches(look, levels, classifier)
+        if low:
+            said = Confidence.of(logits)
+            doubt = np.abs(said.log_odds - math.log(self.threshold / (1 - self.threshold)))
+            again = doubt < _NEAR * np.abs(logits).max(1)
+            again[most_confident(said, self.keep)] = True
+            if again.any():
+                logits[again] = self._in_batches(classifier.logits, levels[again], classifier)
+        return logits
+
+    def _in_batches(self, look: Callable[[Tensor], Tensor], levels: Levels, classifier: Classifier) -> np.ndarray:
+        size = max(self.batch_size, classifier.block)
+        parts = [
+            wide(look(as_pixels(levels[start : start + size], classifier.device)).cpu())
+            for start in range(0, len(levels), size)
+        ]
+        return torch.cat(parts).numpy()
+
+    def _figures(self, classifier: Classifier, case: Case, said: Confidence, logits: np.ndarray) -> dict[str, Any]:
+        """What a record says of its pictures, whatever they are."""
+        names = classifier.card.classes
+        hits = said.probabilities >= self.threshold
+        figures = {
+            "hits": int(hits.sum()),
+            "hits_by_class": counted(said.predictions[hits], names),
+            "classes": counted(said.predictions, names),
+            "confidence_histogram": tuple(np.histogram(said.probabilities, BINS, (0, 1))[0].tolist()),
+            "probabilities": rounded(said.probabilities),
+            "predictions": tuple(said.predictions.tolist()),
+            "max_logits": rounded(said.max_logits),
+            "energies": rounded(said.energies),
+        }
+        if self.calibration is not None:
+            temperature = self.calibration.temperatures[case.payload[0]]
+            sober = Confidence.of(logits, temperature)
+            figures["temperature"] = float(f"{temperature:.{_DIGITS}g}")
+            figures["calibrated_hits"] = int((sober.probabilities >= self.threshold).sum())
+            figures["calibrated_probabilities"] = rounded(sober.probabilities)
+        return {**case.axes, "attempts": len(logits), **figures}
+
+    def _product(
+        self,
+        item: Item,
+        case: Case,
+        facts: dict[str, Any],
+        pixels: Tensor,
+        said: Confidence,
+        kept: Sequence[int],
+        numbers: Sequence[int],
+    ) -> Product:
+        """Make the record, and the pictures that it keeps with their gradients."""
+        pictures: dict[str, tuple[str, Drawing]] = {}
+        hits, shown = [], []
+        classifier = self.classifiers[case.payload[0]]
+        maps = gradients(classifier, pixels, said.predictions[list(kept)]) if len(kept) else ()
+        for rank, (place, number) in enumerate(zip(kept, numbers, strict=True), 1):
+            name = classifier.card.classes[said.predictions[place]]
+            probability = float(said.probabilities[place])
+            drawn, drawn_map = to_bytes(pixels[rank - 1]), color(maps[rank - 1], limit_of(maps[rank - 1]))
+            endings = {"noise": f"{case.id}.{number:07}.png", "map": f"{case.id}.{number:07}.gradient.png"}
+            pictures[f"noise-{rank}"] = (endings["noise"], lambda drawn=drawn: drawn)
+            pictures[f"map-{rank}"] = (endings["map"], lambda drawn=drawn_map: drawn)
+            hits.append(
+                NoiseHit(
+                    attempt=number,
+                    prediction=name,
+                    probability=probability,
+                    hit=probability >= self.threshold,
+                    file=picture_path(item.identity, endings["noise"]),
+                )
+            )
+            shown.append(Shown(drawn, drawn_map, name, probability, f"attempt {number:,}", hit=hits[-1].hit))
+        if shown:
+            title = f"{item.identity}  ·  {case.id}"
+            pictures["panel"] = (f"{case.id}.panel.png", partial(sheet, shown, title))
+        return Product(item, NoiseRecord(item=item.identity, case=case.id, kept=tuple(hits), **facts), pictures)
+
+    def _climbed(self, todo: Sequence[tuple[Item, Sequence[Case]]]) -> Iterator[Product]:
+        """Climb from noise to every class, all climbs in one flow."""
+        starts: dict[Case, tuple[Tensor, list[int]]] = {}
+        jobs = []
+        for item, cases in todo:
+            climb: Climb = item.payload
+            for case in cases:
+                if climb.target >= len(self.classifiers[case.payload[0]].card.classes):
+                    absent = NoiseRecord(item=item.identity, case=case.id, status="not-applicable", **case.axes)
+                    yield Product(item, absent)
+                    continue
+                if case.id not in starts:
+                    starts[case.id] = self._starts(case)
+                pixels, labels = starts[case.id]
+                jobs.append(self._climb(item, case, pixels[climb.start], labels[climb.start]))
+        self.run.listener.phase("climbing to fooling images")
+        yield from flow(jobs, batch_size=self.run.batch_size, on_progress=self.run.listener.progress)
+
+    def _starts(self, case: Case) -> tuple[Tensor, list[int]]:
+        """Give the pictures that climbs begin at, and what the network says of them."""
+        place, kind = case.payload
+        classifier = self.classifiers[place]
+        levels = noise(kind, self.run.seed, 0, self.climbs, classifier.card.preprocessing.size)
+        logits = self._in_batches(classifier.logits, levels, classifier)
+        return as_pixels(levels, classifier.device), logits.argmax(1).tolist()
+
+    def _climb(self, item: Item, case: Case, start: Tensor, label: int) -> Job[Product]:
+        climb: Climb = item.payload
+        classifier = self.classifiers[case.payload[0]]
+        beyond = math.log(self.threshold / (1 - self.threshold)) + _BEYOND
+        attack = Fooling(confidence=1 / (1 + math.exp(-beyond)))
+        words = key(self.run.seed, "", "fooling", item.identity, case.id)
+        (outcome,) = yield [Attempt(classifier, attack, start, label, climb.target, key=tuple(words))]
+        assert outcome is not None
+        logits = wide(outcome.saved_logits[None]).numpy()
+        said = Confidence.of(logits)
+        facts = {
+            **self._figures(classifier, case, said, logits),
+            "sought": classifier.card.classes[climb.target],
+            "first": climb.start,
+            "forward_passes": outcome.forward_passes,
+            "backward_passes": outcome.backward_passes,
+        }
+        wrong = said.predictions[0] != climb.target
+        if wrong:  # sure, but of another class
+            facts |= {"hits": 0, "hits_by_class": {}}
+        pixels = outcome.saved[None].to(classifier.device)
+        return self._product(item, case, facts, pixels, said, [0], [climb.start])
+
+
+def as_pixels(levels: Levels, device: torch.device) -> Tensor:
+    """Turn uint8 (N, 3, H, W) into pixels in [0, 1] on a device."""
+    return torch.from_numpy(levels).to(device).float().div_(255)
+
+
+def most_confident(said: Confidence, count: int) -> list[int]:
+    """Places of the pictures that the network is surest of, the first of equals first."""
+    order: list[int] = np.argsort(-said.log_odds, kind="stable")[:count].tolist()
+    return order
+
+
+def counted(predictions: np.ndarray, names: Sequence[str]) -> dict[str, int]:
+    """Class to number of predictions, the most frequent first; classes without any are left out."""
+    counts = np.bincount(predictions, minlength=len(names))
+    return {names[place]: int(counts[place]) for place in np.argsort(-counts, kind="stable") if counts[place]}
+
+
+def rounded(values: np.ndarray) -> tuple[float, ...]:
+    """Keep seven digits of each value."""
+    return tuple(float(f"{value:.{_DIGITS}g}") for value in values.tolist())
+
+
+def gradients(classifier: Classifier, pixels: Tensor, classes: np.ndarray) -> np.ndarray:
+    """Gradient of each picture's own logit, as signed float32 maps (N, H, W)."""
+    view = View(classifier, pixels)
+    target = Target(torch.from_numpy(classes).to(pixels.device))
+    maps: np.ndarray = gradient(view, target).detach().cpu().numpy().astype(np.float32)
+    return maps

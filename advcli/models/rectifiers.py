@@ -1,0 +1,121 @@
+"""ReLUs with another backward pass, wherever in a network's code they are called; the network itself is not touched.
+
+Libraries put hooks on ``nn.ReLU`` modules. That misses ``F.relu`` and ``Tensor.relu`` (the plain gradient comes out, and
+nothing says so), clamps too much where a ReLU's input is read elsewhere too, and fails on ReLUs in place. Here the call
+itself is rerouted, so modules, functions, methods, in-place calls and one module that is called many times are alike.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from advcli.models.classifier import Classifier
+from advcli.models.layers import probe_pixels
+
+Rule = Literal["guided", "deconvolution"]
+_OTHERS = frozenset({
+    "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "leaky_relu", "logsigmoid", "mish", "prelu",
+    "rrelu", "selu", "sigmoid", "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
+})  # fmt: skip
+
+
+class Rectifying(TorchFunctionMode):
+    """While entered, every ReLU and ReLU6 that torch computes in Python code has the backward pass of a rule.
+
+    With input z and gradient g at the output, a ReLU passes on g where z > 0 (a ReLU6: where 0 < z < 6). ``guided``
+    passes on max(g, 0) there; ``deconvolution`` passes on max(g, 0) everywhere. The forward pass is the same.
+
+    Args:
+        rule: of the backward pass.
+
+    Attributes:
+        rerouted: ReLUs that were called.
+        others: how often other nonlinearities were called, by name: those keep their own derivative.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__()
+        self.rule = rule
+        self.rerouted = 0
+        self.others: Counter[str] = Counter()
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Reroute a ReLU, and leave everything else as it is; see ``TorchFunctionMode``."""
+        del types
+        named = dict(kwargs or {})
+        name = getattr(func, "__name__", "").partition(".")[0]  # an exported network calls relu.default
+        plain = name.removesuffix("_")
+        if plain in _OTHERS:
+            self.others[plain] += 1
+        ceiling = _ceiling(plain, args, named)
+        if ceiling is None:
+            return func(*args, **named)
+        self.rerouted += 1
+        value = named["input"] if "input" in named else args[0]
+        rectified = _Rectified.apply(value, self.rule, ceiling)  # type: ignore[no-untyped-call]
+        in_place = name.endswith("_") or named.get("inplace") or any(one is True for one in args[1:])
+        return value.copy_(rectified) if in_place else rectified
+
+
+def rectifying(rule: Rule) -> Callable[[object], AbstractContextManager[Rectifying]]:
+    """Give what a ``View`` takes as ``around``: each time it is entered, a new ``Rectifying``."""
+    return lambda _kept: Rectifying(rule)
+
+
+def no_relu(classifier: Classifier, method: str) -> str | None:
+    """Say why rerouting the ReLUs of a network does nothing; none where it has some.
+
+    Args:
+        classifier: is run once.
+        method: name of the method that asks.
+    """
+    with torch.no_grad(), Rectifying("guided") as mode:
+        classifier.network(probe_pixels(classifier))
+    if mode.rerouted:
+        return None
+    own = f" (it has {', '.join(sorted(mode.others))})" if mode.others else ""
+    return (
+        f"{method} reroutes relus and {classifier.card.name} has none{own}: the map would be the plain gradient; "
+        "use a method that needs none, such as gradient or smoothgrad"
+    )
+
+
+class _Rectified(torch.autograd.Function):
+    """max(z, 0), at most a ceiling, with the derivative of a rule."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, rule: Rule, ceiling: float) -> Tensor:
+        """Rectify; the result is a new tensor, also for a call in place, which copies it back."""
+        ctx.save_for_backward((value > 0) & (value < ceiling))
+        ctx.rule = rule
+        return value.clamp(0, ceiling)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        """Pass on what the rule lets through."""
+        (active,) = ctx.saved_tensors
+        positive = gradient.clamp(min=0)
+        return positive * active if ctx.rule == "guided" else positive, None, None
+
+
+def _ceiling(name: str, args: Sequence[Any], named: Mapping[str, Any]) -> float | None:
+    """Where a rectifier ends; none for another function."""
+    if name == "relu":
+        return float("inf")
+    if name == "relu6":
+        return 6.0
+    if name == "hardtanh":  # nn.ReLU6 is one from 0 to 6
+        low, high = (*args[1:3], named.get("min_val", -1.0), named.get("max_val", 1.0))[:2]
+        return float(high) if low == 0 else None
+    return None
