@@ -68,9 +68,9 @@ def filling(fill: Fill, pixels: Tensor, seed: int, sha256: str) -> Tensor:
     """Make the picture whose pixels replace those that are not kept.
 
     Args:
-        fill: ``zero``, black; ``mean``, the picture's own mean color; ``blur``, see ``core/blurring.py``; ``gaussian``,
-            noise with the mean and the standard deviation of each of the picture's channels, cut to [0, 1]; ``uniform``,
-            every value from [0, 1].
+        fill: ``zero``, black; ``mean``, the picture's own mean color; ``blur``, see ``core/blurring.py``;
+            ``gaussian``, noise with the mean and the standard deviation of each of the picture's channels, cut to
+            [0, 1]; ``uniform``, noise from all of [0, 1].
         pixels: (3, H, W) in [0, 1].
         seed: of the run.
         sha256: of the picture's bytes; with the seed it keys the noise.

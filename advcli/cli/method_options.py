@@ -29,6 +29,10 @@ ComparedAttributions = Annotated[
     list[str] | None,
     _methods("--explain", "attribution", "Explanation", "grad-cam, integrated-gradients"),
 ]
+RankingAttributions = Annotated[
+    list[str] | None,
+    _methods("--explain", "attribution", "Explanation that ranks the pixels", "gradient:reduce=max"),
+]
 Eps = Annotated[
     list[str] | None,
     typer.Option(
@@ -73,7 +77,7 @@ Layer = Annotated[
     str | None,
     typer.Option(
         metavar="NAME[,NAME...]",
-        help="Layer to watch, for methods that watch one; 'list' shows the candidates. Of several ('layer3.*'), the mean.",
+        help="Layer to watch, for methods that watch one; 'list' shows them. Of several ('layer3.*'), the mean.",
         show_default="the deepest with a map",
     ),
 ]

@@ -37,4 +37,5 @@ def _kernel() -> NDArray[np.float64]:
     point = np.zeros(_WIDTH)
     point[_WIDTH // 2] = 1
     weights: NDArray[np.float64] = gaussian_filter1d(point, _SIGMA)
-    return weights / weights.sum()
+    total: float = weights.sum()
+    return weights / total

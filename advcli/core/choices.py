@@ -25,3 +25,5 @@ Order = Literal["map", "random"]
 
 Fill = Literal["zero", "gaussian", "mean", "blur", "uniform"]
 """What stands in the place of pixels that are not kept; see ``masks.py``."""
+NoiseKind = Literal["uniform", "gaussian", "salt", "perlin", "shuffled-image", "constant"]
+"""Kinds of pure noise; see ``images/noise.py``."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -10,21 +9,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from advcli import masks
-from advcli.core.choices import Fill, Order
 from advcli.core.precision import wide
 from advcli.core.records import MaskRecord, Record
 from advcli.core.report import Report
-from advcli.engine._explaining import (
-    ExplainConfig,
-    Explained,
-    Groups,
-    explain_cases,
-    explain_images,
-    explained_class,
-    layers_of,
-)
-from advcli.errors import UsageError
+from advcli.engine._explaining import Explained, Groups, explain_cases, explain_images, explained_class, layers_of
+from advcli.engine._masking import AXES, MaskCell, MaskConfig, Masked, filled_key
 from advcli.figures.mask_pictures import mask_pictures
 from advcli.figures.share_chart import share_chart, share_curves
 from advcli.images.writing import to_bytes
@@ -38,12 +27,10 @@ from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable
 from advcli.runs.life import run
 from advcli.runs.preflight import inspect
 
-AXES = ("model", "method", "settings", "order", "fill", "keep", "remove")
-SHARES = (0.05, 0.1, 0.25, 0.5, 0.75)
-_Key = tuple[str | None, str, float | None, float | None]
+__all__ = ["MaskCommand", "MaskConfig", "mask"]
 
 
-def mask(config: RunConfig, images: ImageConfig, what: "MaskConfig") -> Report:
+def mask(config: RunConfig, images: ImageConfig, what: MaskConfig) -> Report:
     """Mask every image under every case, and look again.
 
     Args:
@@ -58,98 +45,6 @@ def mask(config: RunConfig, images: ImageConfig, what: "MaskConfig") -> Report:
         AdvcliError: see ``runs.life.run``.
     """
     return run(config, MaskCommand(images, what))
-
-
-@dataclass(frozen=True)
-class MaskConfig:
-    """How pixels are ranked, and what becomes of them.
-
-    Args:
-        explain: the explanations whose maps rank the pixels; one score and one class.
-        orders: ``map``, the most important first, and ``random``, the control.
-        fills: what stands in the place of pixels that are not kept.
-        keep: shares of the pixels that are kept, the first in the order.
-        remove: shares of the pixels that are replaced, the first in the order.
-        absolute: rank by the size of the evidence, that for and that against alike.
-
-    Raises:
-        UsageError: a share is not in (0, 1), or there is none.
-    """
-
-    explain: ExplainConfig
-    orders: tuple[Order, ...] = ("map", "random")
-    fills: tuple[Fill, ...] = ("zero",)
-    keep: tuple[float, ...] = SHARES
-    remove: tuple[float, ...] = ()
-    absolute: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse shares that keep all or nothing."""
-        for option, shares in (("--keep", self.keep), ("--remove", self.remove)):
-            for share in shares:
-                if not 0 < share < 1:
-                    meant = f"{share / 100:g}" if 1 < share < 100 else "0.5"
-                    raise UsageError(f"{option} {share:g} is no share between 0 and 1", f"write {option} {meant}")
-        if not self.keep and not self.remove:
-            raise UsageError("no share of the pixels is asked for", "give --keep or --remove")
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """What of this decides results and is the same for all cases, for the report."""
-        said = {"score": self.explain.scores[0], "class": self.explain.classes[0], "layer": self.explain.layer}
-        return {**said, "absolute": self.absolute}
-
-    def cells(self, explanation: Case) -> "list[MaskCell]":
-        """List the cells of the grid for one explanation."""
-        forms = [(share, None) for share in self.keep] + [(None, share) for share in self.remove]
-        return [
-            MaskCell(explanation, order, fill, keep, remove)
-            for order in self.orders
-            for fill in self.fills
-            for keep, remove in forms
-        ]
-
-
-@dataclass(frozen=True)
-class MaskCell:
-    """One cell of the grid of masks, on one model.
-
-    Args:
-        explanation: whose map ranks the pixels; its payload ends in an ``ExplainCell``.
-        order: of the pixels.
-        fill: of those that are not kept.
-        keep: share that is kept, or none.
-        remove: share that is replaced, or none.
-    """
-
-    explanation: Case
-    order: Order
-    fill: Fill
-    keep: float | None
-    remove: float | None
-
-    @property
-    def axes(self) -> dict[str, object]:
-        """Public values, beside the model's."""
-        taken = {name: self.explanation.axes[name] for name in ("method", "settings")}
-        return {**taken, "order": self.order, "fill": self.fill, "keep": self.keep, "remove": self.remove}
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """Values that the id of the case is made of."""
-        form, share = ("keep", self.keep) if self.keep is not None else ("remove", self.remove)
-        return (self.explanation.payload[1].method.id, self.order, self.fill, f"{form}{share:g}")
-
-    @property
-    def key(self) -> _Key:
-        """What decides the masked picture: cases of random order share theirs, whatever the method."""
-        return (self.explanation.id if self.order == "map" else None, self.fill, self.keep, self.remove)
-
-    def kept(self, rank: masks.Rank) -> np.ndarray:
-        """Mark the pixels (H, W) that are kept."""
-        if self.keep is not None:
-            return np.asarray(rank < masks.count_of(self.keep, rank.size))
-        return np.asarray(rank >= masks.count_of(self.remove or 0, rank.size))
 
 
 @dataclass(frozen=True)
@@ -290,11 +185,11 @@ class Masking:
             for one, mine in zip(clean, maps, strict=True)
         ]
         logits = clean[0].classifier.logits(torch.cat([one.pixels for one in masked]))
-        for one, seen in zip(masked, logits.split([len(one.pictures) for one in masked]), strict=True):
+        for one, seen in zip(masked, torch.split(logits, [len(one.pictures) for one in masked]), strict=True):
             for case in cases:
                 yield self._product(one, case, seen)
 
-    def _product(self, one: "Masked", case: Case, logits: Tensor) -> Product:
+    def _product(self, one: Masked, case: Case, logits: Tensor) -> Product:
         cell: MaskCell = case.payload[1]
         clean, map_ = one.clean, one.map_of(cell)
         after = logits[one.places[cell.key]]
@@ -308,7 +203,7 @@ class Masking:
             share_kept=float(cell.kept(one.rank_of(cell)).mean()),
             prediction_after=clean.classes[prediction],
             probability_after=_probability(after, clean.prediction),
-            probability_filled=_probability(logits[one.places[_filled(cell.fill)]], clean.prediction),
+            probability_filled=_probability(logits[one.places[filled_key(cell.fill)]], clean.prediction),
             top5_after=clean.saw(after)["top5"],
             flipped=prediction != clean.prediction,
         )
@@ -322,75 +217,11 @@ class Masking:
         return Product(clean.image.item, record, pictures, clean.image.stat)
 
 
-@dataclass(frozen=True, eq=False)
-class Masked:
-    """One image under all its cases, masked but not yet looked at: each picture once, and one for each filling.
-
-    Args:
-        clean: the image under its model.
-        maps: id of an explanation to what it gave.
-        cases: to be done for it.
-        seed: of the run.
-        absolute: rank by the size of the evidence.
-    """
-
-    clean: Clean
-    maps: Mapping[str, Explained]
-    cases: Sequence[Case]
-    seed: int
-    absolute: bool
-
-    @cached_property
-    def places(self) -> dict[_Key, int]:
-        """Where the picture of each key stands among ``pictures``."""
-        cells: list[MaskCell] = [case.payload[1] for case in self.cases]
-        keys = dict.fromkeys([cell.key for cell in cells] + [_filled(cell.fill) for cell in cells])
-        return {key: place for place, key in enumerate(keys)}
-
-    @cached_property
-    def pictures(self) -> list[Tensor]:
-        """The pictures (3, H, W), on the grid of eight bits."""
-        cells: dict[_Key, MaskCell] = {case.payload[1].key: case.payload[1] for case in self.cases}
-        sha256, pixels = self.clean.image.sha256, self.clean.pixels
-        fills: list[Fill] = [cell.fill for cell in cells.values()]
-        filled = {fill: masks.filling(fill, pixels, self.seed, sha256) for fill in dict.fromkeys(fills)}
-        made = []
-        for key in self.places:
-            cell = cells.get(key)
-            fill: Fill = key[1]  # type: ignore[assignment]
-            kept = None if cell is None else cell.kept(self.rank_of(cell))
-            made.append(filled[fill] if kept is None else masks.masked(pixels, filled[fill], kept))
-        return made
-
-    @property
-    def pixels(self) -> Tensor:
-        """The pictures as a batch (P, 3, H, W)."""
-        return torch.stack(self.pictures)
-
-    def map_of(self, cell: MaskCell) -> Explained | None:
-        """Give the map that ranks the pixels of a case; none for the random order."""
-        return self.maps[cell.explanation.id] if cell.order == "map" else None
-
-    def rank_of(self, cell: MaskCell) -> masks.Rank:
-        """Rank the pixels (H, W) for a case, once for each map."""
-        return self._ranks[cell.explanation.id if cell.order == "map" else None]
-
-    @cached_property
-    def _ranks(self) -> dict[str | None, masks.Rank]:
-        height, width = self.clean.pixels.shape[1:]
-        ties = masks.ties(self.seed, self.clean.image.sha256, (height, width))
-        values = {name: np.abs(one.values) if self.absolute else one.values for name, one in self.maps.items()}
-        return {None: masks.ranking(None, ties)} | {name: masks.ranking(one, ties) for name, one in values.items()}
-
-
-def _filled(fill: str) -> _Key:
-    """Give the key of the picture of which nothing is kept."""
-    return (None, fill, 0.0, None)
-
-
 def _probability(logits: Tensor, place: int) -> float:
     """Softmax probability of one class, of one image's logits (K,)."""
-    return float(wide(logits.cpu()).softmax(0)[place])
+    exact = wide(logits.cpu()).numpy()
+    shifted = np.exp(exact - exact.max())
+    return float((shifted / shifted.sum())[place])
 
 
 def summarize(frame: pd.DataFrame, cases: Mapping[str, Mapping[str, object]]) -> Summary:

@@ -45,7 +45,7 @@ def mask_panel(before: Pixels, after: Pixels, values: Map | None, record: MaskRe
         tiles.append(map_tile(values, limit_of(values), str(record.method), ()))
     top = record.top5_after[0].probability if record.top5_after else None
     first = f"{record.prediction}: {short(record.probability_after or 0)}"
-    emphasis = "bad" if record.flipped else "good"
     title = f"{100 * (share or 0):g} % {done}, {record.order}, {record.fill}"
-    tiles.append(Tile(after, title, (said(record.prediction_after, top), first), emphasis=emphasis))
+    lines = (said(record.prediction_after, top), first)
+    tiles.append(Tile(after, title, lines, emphasis="bad" if record.flipped else "good"))
     return panel([tiles], record.item, subtitle(record, record.case))

@@ -1,4 +1,4 @@
-"""What is still right of masked pictures, against the share of the pixels: a line for each order, with its 95 % band."""
+"""How many masked pictures are still right, against the share of the pixels: a line for each order."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,7 +29,7 @@ def share_curves(cases: Sequence[Row]) -> dict[str, Lines]:
             value = estimate(row, rate)
             if value is not None:
                 words = [rate, form, str(row.get("fill")), *([str(row.get("model"))] if several else [])]
-                line = found.setdefault("-".join(words), {}).setdefault(_name(row, form), [])
+                line = found.setdefault("-".join(words), {}).setdefault(_name(row), [])
                 point = (float(str(row.get(form))), value)
                 if point not in line:
                     line.append(point)
@@ -49,7 +49,8 @@ def share_chart(name: str, lines: Mapping[str, Sequence[tuple[float, Estimate]]]
     rate, form, *rest = name.split("-", 2)
     with style():
         done = "kept" if form == "keep" else "removed"
-        figure, (axes,) = canvas(2.7 + 0.17 * len(lines), f"{rate.capitalize()}, pixels {done}, {' '.join(rest)}")
+        title = f"{rate.capitalize()} against the share {done}, fill {', '.join(rest)}"
+        figure, (axes,) = canvas(2.7 + 0.17 * len(lines), title)
         for number, (label, points) in enumerate(lines.items()):
             control = label == "random"
             color = QUIET if control else SERIES[number % len(SERIES)]
@@ -70,7 +71,7 @@ def share_chart(name: str, lines: Mapping[str, Sequence[tuple[float, Estimate]]]
         return svg(figure)
 
 
-def _name(row: Row, form: str) -> str:
+def _name(row: Row) -> str:
     """Name a line after its method, as the id of the case does."""
     if row.get("order") == "random":
         return "random"

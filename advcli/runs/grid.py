@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 
 from advcli.runs.command import Case
 
@@ -35,10 +36,10 @@ def numbered(cases: Sequence[Case]) -> list[Case]:
     return told
 
 
-def natural(text: str | None) -> tuple[tuple[int, int, str], ...]:
-    """Make a sort key in which numbers inside words count as numbers: ``4_255`` before ``16_255``."""
-    parts = re.findall(r"\d+|\D+", text or "")
-    return tuple((0, int(part), part) if part[0].isdecimal() and part.isascii() else (1, 0, part) for part in parts)
+def natural(text: str | None) -> tuple[tuple[int, Fraction, str], ...]:
+    """Make a sort key in which numbers inside words count as numbers: ``4_255`` before ``16_255``, 0.05 before 0.1."""
+    parts = re.findall(r"[0-9]+(?:\.[0-9]+)?|[^0-9]+", text or "")
+    return tuple((0, Fraction(part), part) if part[0] in "0123456789" else (1, Fraction(0), part) for part in parts)
 
 
 def picture_path(item: str, ending: str) -> str:

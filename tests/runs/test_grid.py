@@ -37,6 +37,7 @@ def test_the_very_same_case_once_more_gets_a_number():
 def test_numbers_in_ids_are_ordered_as_numbers():
     ids = ["pgd-16_255", "pgd-4_255", "fgsm-8_255", "pgd-4_255-2", None]
     assert sorted(ids, key=natural) == [None, "fgsm-8_255", "pgd-4_255", "pgd-4_255-2", "pgd-16_255"]
+    assert sorted(["keep0.1", "keep0.25", "keep0.05"], key=natural) == ["keep0.05", "keep0.1", "keep0.25"]
 
 
 def test_a_picture_keeps_the_name_of_its_image():
