@@ -1,4 +1,4 @@
-"""What the methods share that read a layer: its activations and gradients, picture by picture, resized to the picture."""
+"""What the methods share that read a layer: activations and gradients, picture by picture, resized to the picture."""
 
 from collections.abc import Callable
 

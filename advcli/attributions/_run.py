@@ -19,6 +19,7 @@ from advcli.registry import Method
 
 _FLAT = 1e-3  # derivative of a probability in its logit, p (1 - p)
 
+
 @dataclass(frozen=True)
 class Request:
     """One way to explain every image of a batch.
@@ -139,7 +140,7 @@ def _by_target(requests: Sequence[Request]) -> list[int]:
 
 def _explained(view: View, request: Request, noise: SampleNoise) -> Explanation:
     found = [_made(view, request, noise, layer) for layer in request.layers or (None,)]
-    exact = found[0].maps if len(found) == 1 else sum(_to_one(one.maps) for one in found) / len(found)
+    exact = found[0].maps if len(found) == 1 else np.mean([_to_one(one.maps) for one in found], axis=0)
     notes = {name: torch.stack([one.notes[name] for one in found]).mean(0) for name in found[0].notes}
     marks = {name: torch.stack([one.flags[name] for one in found]).any(0) for name in found[0].flags}
     marks["saturated"] = _saturated(view, request)

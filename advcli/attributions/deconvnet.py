@@ -1,7 +1,7 @@
 """Deconvolution: the gradient, through ReLUs that clip the gradient instead of gating it.
 
-Source: Zeiler and Fergus 2014, https://arxiv.org/abs/1311.2901, section 2.1; as a rule for gradients: Springenberg et al. 2015,
-https://arxiv.org/abs/1412.6806, figure 1.
+Source: Zeiler and Fergus 2014, https://arxiv.org/abs/1311.2901, section 2.1; as a rule for gradients: Springenberg et al.
+2015, https://arxiv.org/abs/1412.6806, figure 1.
 """
 
 from torch import Tensor
@@ -31,7 +31,7 @@ def deconvnet(
     notes: dict[str, Tensor] | None = None,
     flags: dict[str, Tensor] | None = None,
 ) -> Maps:
-    """Differentiate the target's score in every pixel, with ReLUs that let positive gradients through wherever they are.
+    """Differentiate the target's score in every pixel, letting positive gradients through any ReLU, active or not.
 
     All ReLUs and ReLU6 count, also functional, in-place and reused ones; other nonlinearities keep their derivative.
 

@@ -21,9 +21,9 @@ refusal = no_layer
 def grad_cam_plus_plus(view: View, target: Target, *, layer: Layer) -> Maps:
     """Weight a layer's channels by their positive gradients, each scaled by how it curves, and add them up.
 
-    With g the gradient and S the sum of a channel's activations, a place has the weight g^2 / (2 g^2 + S g^3) = 1 / (2 +
-    S g). The paper derives it for activations that are not negative; where they are and 2 + S g is not above zero, the
-    place has none.
+    With g the gradient and S the sum of a channel's activations, a place has the weight g^2 / (2 g^2 + S g^3) =
+    1 / (2 + S g). The paper derives it for activations that are not negative; where they are and 2 + S g is not above
+    zero, the place has none.
 
     Args:
         view: of the images, which watches the layer.

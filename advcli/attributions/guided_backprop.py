@@ -30,7 +30,7 @@ def guided_backprop(
     notes: dict[str, Tensor] | None = None,
     flags: dict[str, Tensor] | None = None,
 ) -> Maps:
-    """Differentiate the target's score in every pixel, with ReLUs that let only positive gradients through where they are active.
+    """Differentiate the target's score in every pixel, letting only positive gradients through active ReLUs.
 
     All ReLUs and ReLU6 count, also functional, in-place and reused ones; other nonlinearities keep their derivative.
 

@@ -29,6 +29,7 @@ def guided_grad_cam(
     target: Target,
     *,
     layer: Layer,
+    relu: bool = True,
     reduce: Reduce = "sum",
     notes: dict[str, Tensor] | None = None,
     flags: dict[str, Tensor] | None = None,
@@ -40,6 +41,7 @@ def guided_grad_cam(
         target: class and score to explain for each image.
         layer: whose channels Grad-CAM weights; by default the deepest that is still a map. Its gradients are the
             network's own, not the guided ones.
+        relu: keep only Grad-CAM's evidence for the class, as the paper does.
         reduce: how three channels become one map: sum keeps the sign, max takes the largest absolute value, l2 the
             Euclidean length.
         notes: as in guided-backprop.
@@ -48,5 +50,5 @@ def guided_grad_cam(
     Returns:
         (N, H, W); all zero where Grad-CAM finds no evidence for the class.
     """
-    where = grad_cam(view, target, layer=layer)
+    where = grad_cam(view, target, layer=layer, relu=relu)
     return reduce_channels(rectified_gradient(view, target, "guided", notes, flags) * where[:, None], reduce)

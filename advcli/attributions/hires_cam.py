@@ -20,8 +20,8 @@ refusal = no_layer
 def hires_cam(view: View, target: Target, *, layer: Layer, relu: bool = True) -> Maps:
     """Multiply a layer's activations by their own gradients and add up the channels.
 
-    Grad-CAM averages the gradient over the map first, so it can point at places that the score does not depend on. For a
-    network that averages this layer and weights its channels, the two are the same.
+    Grad-CAM averages the gradient over the map first, so it can point at places that the score does not depend on. For
+    a network that averages this layer and weights its channels, the two are the same.
 
     Args:
         view: of the images, which watches the layer.

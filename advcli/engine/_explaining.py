@@ -162,7 +162,9 @@ def class_parts(explained: str) -> tuple[str, ...]:
         return (explained,)
     first, *others = (part.strip() for part in explained.removesuffix(_DIFFERENCE).split(","))
     if len(others) != 1 or not first or not others[0] or first == others[0]:
-        raise UsageError(f"--class {explained!r} is not the difference of two classes", "write --class cat,dog:difference")
+        raise UsageError(
+            f"--class {explained!r} is not the difference of two classes", "write --class cat,dog:difference"
+        )
     return first, others[0]
 
 

@@ -154,7 +154,9 @@ def _matching(classifier: Classifier, pattern: str) -> list[Layer]:
     layers = [one.layer for one in _outermost(probed)]
     model = classifier.card.name
     if not layers:
-        raise UsageError(f"{model} has no layer with a map that matches {pattern!r}", f"see: advcli model layers {model}")
+        raise UsageError(
+            f"{model} has no layer with a map that matches {pattern!r}", f"see: advcli model layers {model}"
+        )
     readable = [layer for layer in layers if not layer.silent]
     if not readable:
         raise UsageError(f"no gradient reaches the layers of {model} that match {pattern!r}", "name others")
@@ -173,7 +175,9 @@ def _deepest(classifier: Classifier, probed: Sequence[Probed]) -> Layer:
         raise UsageError(
             f"no gradient reaches any layer of {model}{why}", "was it trained? load its weights, or use another model"
         )
-    fitting = [one for one in readable if not _only_pools(one) and not _is_of_classes(one, len(classifier.card.classes))]
+    fitting = [
+        one for one in readable if not _only_pools(one) and not _is_of_classes(one, len(classifier.card.classes))
+    ]
     return (fitting or readable)[-1].layer
 
 

@@ -1,8 +1,8 @@
 """ReLUs with another backward pass, wherever in a network's code they are called; the network itself is not touched.
 
-Libraries put hooks on ``nn.ReLU`` modules. That misses ``F.relu`` and ``Tensor.relu`` (the plain gradient comes out, and
-nothing says so), clamps too much where a ReLU's input is read elsewhere too, and fails on ReLUs in place. Here the call
-itself is rerouted, so modules, functions, methods, in-place calls and one module that is called many times are alike.
+Libraries put hooks on ``nn.ReLU`` modules. That misses ``F.relu`` and ``Tensor.relu`` (the plain gradient comes out,
+and nothing says so), clamps too much where a ReLU's input is read elsewhere too, and fails on ReLUs in place. Here the
+call itself is rerouted, so modules, functions, methods, in-place calls and a module that is called often are alike.
 """
 
 from collections import Counter
@@ -63,7 +63,7 @@ class Rectifying(TorchFunctionMode):
             return func(*args, **named)
         self.rerouted += 1
         value = named["input"] if "input" in named else args[0]
-        rectified = _Rectified.apply(value, self.rule, ceiling)  # type: ignore[no-untyped-call]
+        rectified = _Rectified.apply(value, self.rule, ceiling)
         in_place = name.endswith("_") or named.get("inplace") or any(one is True for one in args[1:])
         return value.copy_(rectified) if in_place else rectified
 
@@ -102,7 +102,7 @@ class _Rectified(torch.autograd.Function):
         return value.clamp(0, ceiling)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         """Pass on what the rule lets through."""
         (active,) = ctx.saved_tensors
         positive = gradient.clamp(min=0)
