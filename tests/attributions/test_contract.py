@@ -18,11 +18,12 @@ from advcli.registry import Method, implementation, names, parse_methods
 NAMES = names("attribution")
 SCORES = Score.__args__
 DIGESTS = [f"picture {place}" for place in range(40)]
+QUICK = {"rise": {"masks": 60}}  # for methods whose defaults take many passes
 
 
 def asked(name, **settings):
     (method,) = parse_methods("attribution", [name], "--method")
-    return Method("attribution", name, {**method.settings, **settings})
+    return Method("attribution", name, {**method.settings, **QUICK.get(name, {}), **settings})
 
 
 def explained(name, classifier, pixels, target, places=None, score="logit", batch_size=None, **settings):
