@@ -83,9 +83,12 @@ def explain_batch(
         One explanation per request, in their order.
 
     Raises:
-        ContractError: a method's maps are not (N, H, W), or its notes not (N,).
+        ContractError: the pixels are not of the classifier's input size, a method's maps not (N, H, W), or its notes
+            or flags not (N,).
         UsageError: the network has no layer for a method that watches one; see ``Method.refusal``.
     """
+    if tuple(pixels.shape[1:]) != (3, *classifier.card.preprocessing.size):
+        raise ContractError(f"pixels {tuple(pixels.shape)} are not of the size that {classifier.card.name} reads")
     watching = [_with_layers(classifier, request) for request in requests]
     noise = [_noise(request.method, seed, digests) for request in requests]
     size = batch_size or classifier.batch_size

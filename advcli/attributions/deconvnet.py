@@ -1,7 +1,7 @@
 """Deconvolution: the gradient, through ReLUs that clip the gradient instead of gating it.
 
-Source: Zeiler and Fergus 2014, https://arxiv.org/abs/1311.2901, section 2.1; as a rule for gradients: Springenberg et al.
-2015, https://arxiv.org/abs/1412.6806, figure 1.
+Source: Zeiler and Fergus 2014, https://arxiv.org/abs/1311.2901, section 2.1; as a rule for gradients: Springenberg et
+al. 2015, https://arxiv.org/abs/1412.6806, figure 1.
 """
 
 from torch import Tensor

@@ -6,10 +6,10 @@ Source: Smilkov et al. 2017, https://arxiv.org/abs/1706.03825, section 2.
 from typing import Annotated
 
 import torch
-from torch import Tensor
 
 from advcli.attributions._channels import Reduce, reduce_channels
 from advcli.attributions._noise import SampleNoise
+from advcli.attributions._noisy import noisy_gradients
 from advcli.core.attribution import Traits
 from advcli.core.precision import wide
 from advcli.core.scores import Target
@@ -47,14 +47,7 @@ def smoothgrad(
     Returns:
         (N, H, W), score per unit of pixel value.
     """
-    pixels = wide(view.pixels)
-    sigma = noise_level * (pixels.amax((1, 2, 3), keepdim=True) - pixels.amin((1, 2, 3), keepdim=True))
-
-    def noisy(rows: Tensor, indices: Tensor) -> Tensor:
-        drawn = noise.normal(rows, indices, *pixels.shape[1:])
-        return torch.addcmul(pixels[rows], sigma[rows], drawn).to(view.pixels.dtype)
-
-    total = torch.zeros_like(pixels)
-    for part in view.classifier.sweep(view.pixels, samples, noisy, bounded=False):
-        part.add_to(total, part.gradient(target[part.rows].cotangent(part.logits)))
+    total = torch.zeros_like(wide(view.pixels))
+    for rows, _, gradient in noisy_gradients(view, target, noise, samples, noise_level):
+        total[rows] += gradient
     return reduce_channels(total / samples, reduce)

@@ -31,7 +31,7 @@ _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
 
-def key(seed: int, sha256: str, *purpose: str) -> list[int]:
+def key(seed: int, sha256: str, *purpose: str) -> tuple[int, ...]:
     """Derive a row's key.
 
     Args:
@@ -43,7 +43,7 @@ def key(seed: int, sha256: str, *purpose: str) -> list[int]:
         KEY_WORDS integers in [0, 2^32).
     """
     digest = hashlib.sha256(json.dumps([seed, sha256, *purpose]).encode()).digest()
-    return [int.from_bytes(digest[4 * i : 4 * i + 4], "little") for i in range(KEY_WORDS)]
+    return tuple(int.from_bytes(digest[4 * i : 4 * i + 4], "little") for i in range(KEY_WORDS))
 
 
 def philox(counter: np.ndarray, keys: np.ndarray) -> np.ndarray:

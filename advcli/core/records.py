@@ -329,7 +329,7 @@ class NoiseRecord(Record):
     sought: str | None = shown("sought", "label", terminal=True)
     hits: int | None = shown("hits", "count", terminal=True)
     hits_by_class: dict[str, int] = shown("hits by class", "list", default={})
-    classes: dict[str, int] = shown("classes", "list", default={})
+    classes: dict[str, int] = {}
     confidence_histogram: tuple[int, ...] = ()
     kept: tuple[NoiseHit, ...] = ()
     probabilities: tuple[float, ...] = ()

@@ -19,6 +19,8 @@ class ModelReport(Result):
         mean: of the normalization, per channel.
         std: of the normalization, per channel.
         folded: number of batch norms folded away.
+        drift: largest difference that folding made to a logit of a photograph, as a share of its largest logit.
+        certainty: share of the largest logit by which a saved picture must be misclassified to count.
         notes: what a user should know about the loading, one sentence each.
     """
 
@@ -33,6 +35,8 @@ class ModelReport(Result):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     folded: int
+    drift: float = 0.0
+    certainty: float = 0.0
     notes: tuple[str, ...] = ()
 
 

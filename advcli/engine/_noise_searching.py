@@ -35,7 +35,7 @@ from advcli.search.flow import Job, flow
 BLOCK = 500  # attempts of an item
 BINS = 20  # of the histogram of confidences
 _DIGITS = 7  # of the figures of single attempts
-_NEAR = 0.05  # of the largest logit: how far low precision may put log-odds from where fp32 has them
+_NEAR = 0.03  # of the largest logit: twice what bf16 was seen to move log-odds by where it changed a hit
 _BEYOND = 0.25  # log-odds by which a climb goes beyond the threshold, for rounding to eight bits takes some back
 
 
@@ -168,13 +168,14 @@ class NoiseSearching:
     def _figures(self, classifier: Classifier, case: Case, said: Confidence, logits: np.ndarray) -> dict[str, Any]:
         """What a record says of its pictures, whatever they are."""
         names = classifier.card.classes
-        hits = said.probabilities >= self.threshold
-        figures = {
+        probabilities = rounded(said.probabilities)
+        hits = np.array(probabilities) >= self.threshold  # of what the record says, so that all figures agree
+        figures: dict[str, Any] = {
             "hits": int(hits.sum()),
             "hits_by_class": counted(said.predictions[hits], names),
             "classes": counted(said.predictions, names),
-            "confidence_histogram": tuple(np.histogram(said.probabilities, BINS, (0, 1))[0].tolist()),
-            "probabilities": rounded(said.probabilities),
+            "confidence_histogram": tuple(np.histogram(probabilities, BINS, (0, 1))[0].tolist()),
+            "probabilities": probabilities,
             "predictions": tuple(said.predictions.tolist()),
             "max_logits": rounded(said.max_logits),
             "energies": rounded(said.energies),
@@ -183,8 +184,8 @@ class NoiseSearching:
             temperature = self.calibration.temperatures[case.payload[0]]
             sober = Confidence.of(logits, temperature)
             figures["temperature"] = float(f"{temperature:.{_DIGITS}g}")
-            figures["calibrated_hits"] = int((sober.probabilities >= self.threshold).sum())
             figures["calibrated_probabilities"] = rounded(sober.probabilities)
+            figures["calibrated_hits"] = sum(one >= self.threshold for one in figures["calibrated_probabilities"])
         return {**case.axes, "attempts": len(logits), **figures}
 
     def _product(
@@ -204,7 +205,7 @@ class NoiseSearching:
         maps = gradients(classifier, pixels, said.predictions[list(kept)]) if len(kept) else ()
         for rank, (place, number) in enumerate(zip(kept, numbers, strict=True), 1):
             name = classifier.card.classes[said.predictions[place]]
-            probability = float(said.probabilities[place])
+            probability = facts["probabilities"][place]
             drawn, drawn_map = to_bytes(pixels[rank - 1]), color(maps[rank - 1], limit_of(maps[rank - 1]))
             endings = {"noise": f"{case.id}.{number:07}.png", "map": f"{case.id}.{number:07}.gradient.png"}
             pictures[f"noise-{rank}"] = (endings["noise"], lambda drawn=drawn: drawn)
@@ -226,8 +227,8 @@ class NoiseSearching:
 
     def _climbed(self, todo: Sequence[tuple[Item, Sequence[Case]]]) -> Iterator[Product]:
         """Climb from noise to every class, all climbs in one flow."""
-        starts: dict[Case, tuple[Tensor, list[int]]] = {}
-        jobs = []
+        starts: dict[str, tuple[Tensor, list[int]]] = {}
+        jobs: list[Job[Product]] = []
         for item, cases in todo:
             climb: Climb = item.payload
             for case in cases:
@@ -298,7 +299,7 @@ def rounded(values: np.ndarray) -> tuple[float, ...]:
 
 def gradients(classifier: Classifier, pixels: Tensor, classes: np.ndarray) -> np.ndarray:
     """Gradient of each picture's own logit, as signed float32 maps (N, H, W)."""
-    view = View(classifier, pixels)
+    view = View(classifier, pixels, gradient=True)
     target = Target(torch.from_numpy(classes).to(pixels.device))
     maps: np.ndarray = gradient(view, target).detach().cpu().numpy().astype(np.float32)
     return maps

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -13,7 +13,7 @@ from advcli.engine._calibrating import Calibration
 from advcli.engine._noise_searching import BLOCK, Block, Climb, NoiseSearching
 from advcli.errors import UsageError
 from advcli.figures.noise_charts import noise_charts
-from advcli.figures.noise_sheets import confident_sheets
+from advcli.figures.noise_sheets import Kept, confident_sheets
 from advcli.images.noise import KINDS
 from advcli.images.sources import Source
 from advcli.models.classifier import Classifier
@@ -168,6 +168,22 @@ class NoiseSearchCommand:
         """Turn the records into figures, charts and contact sheets."""
         sizes = {model.name: model.size for model in models}
         figures = summarize_noise(frame, cases, sizes, self.config.threshold)
-        charts = noise_charts(figures, self.config.threshold)
-        charts |= confident_sheets(figures.kept, config.out)
+        charts = noise_charts(figures.probabilities, figures.classes, self.config.threshold)
+        sheets = {f"most-confident-{case}": [kept_of(row) for row in rows] for case, rows in figures.kept.items()}
+        sheets |= {f"fooling-{case}": [kept_of(row) for row in best(rows)] for case, rows in figures.fooling.items()}
+        charts |= confident_sheets(sheets, config.out)
         return Summary(figures.values, figures.tables, charts)
+
+
+def kept_of(row: Mapping[str, Any]) -> Kept:
+    """Turn what a record keeps into what a contact sheet shows."""
+    title = f"made for {row['sought']}" if row["sought"] else f"attempt {row['attempt']:,}"
+    return Kept(title, row["prediction"], row["probability"], row["hit"], row["file"])
+
+
+def best(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Take the surest picture of each class that was sought, in the order of their names."""
+    first: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        first.setdefault(row["sought"], row)
+    return [first[name] for name in sorted(first)]

@@ -141,7 +141,9 @@ def _colored(levels: Levels, size: tuple[int, int]) -> Levels:
 @cache
 def _normal_levels() -> Levels:
     """Level of gaussian noise for each of 65,536 equal steps of probability."""
-    levels: Levels = np.rint(255 * np.clip(0.5 + SIGMA * ndtri((np.arange(65536) + 0.5) / 65536), 0, 1)).astype(np.uint8)
+    levels: Levels = np.rint(255 * np.clip(0.5 + SIGMA * ndtri((np.arange(65536) + 0.5) / 65536), 0, 1)).astype(
+        np.uint8
+    )
     return levels
 
 

@@ -25,6 +25,8 @@ from advcli.models.looking import Block, Look
 from advcli.models.sweep import Make, Part, sweep
 
 SMALLEST_STEADY = 16  # rows from which a CPU's kernels no longer change with the batch size
+# Of the largest logit: more than the batch size, thread count or device changes it by on the networks that were measured.
+CERTAIN = 1e-4
 _LOW = {"bf16": torch.bfloat16, "fp16": torch.float16}
 # Pixels of a block on a CPU. Measured on a ResNet-20 with two cores, forward and backward of 256 rows of 32 x 32: 273 to
 # 306 ms in blocks of 64, 249 in blocks of 128 or 256.
@@ -44,6 +46,11 @@ class Classifier:
     Attributes:
         fingerprint: SHA-256 of the weights as loaded.
         folded: number of batch norms folded away.
+        certainty: share of the largest logit by which a picture must be misclassified as saved to count: one that is
+            misclassified by less might not be on the next machine. ``CERTAIN``, or more where folding moves logits
+            further.
+        drift: largest difference that folding made to a logit of a photograph, as a share of its largest logit; 0
+            where it was not measured.
 
     Raises:
         ModelError: the network's output is not (N, K) with K the number of class names.
@@ -62,6 +69,8 @@ class Classifier:
         self.device = torch.device(device)
         self.precision = precision
         self.block = block
+        self.certainty = CERTAIN
+        self.drift = 0.0
         self.fingerprint = _fingerprint(network)
         shape = (-1, 1, 1)
         self._mean = torch.tensor(card.preprocessing.mean, device=self.device).view(shape)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -33,28 +33,30 @@ class Figures:
     series: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
 
 
-def rate(name: str, hits: int, count: int) -> dict[str, float | None]:
+def rate(name: str, hits: int, count: int, method: Literal["exact", "wilson"] = "exact") -> dict[str, float | None]:
     """Give a share with its 95 % interval.
 
     Args:
         name: of the figure.
         hits: how often it happened; 0 to ``count``.
         count: how often it could have happened.
+        method: ``exact``, which covers at least 95 %; or ``wilson``, which is shorter and covers about 95 %.
 
     Returns:
-        The share as NAME and the exact binomial interval as NAME_low and NAME_high; none of nothing.
+        The share as NAME and the binomial interval as NAME_low and NAME_high; none of nothing.
 
-    Source: Clopper and Pearson 1934, https://doi.org/10.1093/biomet/26.4.404.
+    Source: Clopper and Pearson 1934, https://doi.org/10.1093/biomet/26.4.404 (exact); Wilson 1927,
+    https://doi.org/10.1080/01621459.1927.10502953.
     """
     if not count:
         return {name: None, f"{name}_low": None, f"{name}_high": None}
-    low, high = _interval(int(hits), int(count))
+    low, high = _interval(int(hits), int(count), method)
     return {name: int(hits) / int(count), f"{name}_low": low, f"{name}_high": high}
 
 
 @lru_cache(maxsize=65536)  # a table of a thousand classes asks for the same few shares again and again
-def _interval(hits: int, count: int) -> tuple[float, float]:
-    interval = binomtest(hits, count).proportion_ci(0.95, method="exact")
+def _interval(hits: int, count: int, method: str) -> tuple[float, float]:
+    interval = binomtest(hits, count).proportion_ci(0.95, method=method)
     return float(interval.low), float(interval.high)
 
 

@@ -5,18 +5,23 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from advcli.core.choices import Precision
 from advcli.core.report import Report
+from advcli.images.reading import decode, fit, read_bytes
+from advcli.images.samples import samples
 from advcli.images.sources import Source
 from advcli.models.classifier import SMALLEST_STEADY, Classifier
 from advcli.models.devices import pick_device
 from advcli.models.loading import ModelRequest, load_network
 from advcli.runs.command import RunConfig
+from advcli.runs.preflight import drift
 
 _LARGE = 64 * 64  # pixels; pictures of more than this cost so much that few of them go one by one
 _PIXELS_IN_FLIGHT = {"cpu": 2**18, "cuda": 2**21, "mps": 2**19}
+_MARGIN = 4  # times the measured drift that a picture must be misclassified by to count as saved
 _MOST_IN_FLIGHT = {"cpu": 256, "cuda": 1024, "mps": 512}
 
 
@@ -54,7 +59,18 @@ def classifier_for(request: ClassifierRequest) -> Classifier:
     device = torch.device(request.device)
     block = request.block or choose_block(request.listed, card.preprocessing.size, device)
     precision: Precision = request.precision  # type: ignore[assignment]
-    return Classifier(network, card, device=device, precision=precision, block=block)
+    classifier = Classifier(network, card, device=device, precision=precision, block=block)
+    classifier.drift = drift(classifier, network, _photographs(classifier)) if classifier.folded else 0.0
+    classifier.certainty = max(classifier.certainty, _MARGIN * classifier.drift)
+    return classifier
+
+
+def _photographs(classifier: Classifier) -> torch.Tensor:
+    """The built-in photographs as the model sees them: real pixels, the same for every run of the model."""
+    how = classifier.card.preprocessing
+    pictures = [decode(read_bytes(source.location), source.path) for source in samples()]
+    seen = [fit(picture, how.size, how.resize, how.interpolation) for picture in pictures]
+    return torch.from_numpy(np.stack(seen)).to(classifier.device).float() / 255
 
 
 def choose_block(listed: int, size: tuple[int, int], device: torch.device) -> int:

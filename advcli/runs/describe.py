@@ -45,6 +45,8 @@ def model_report(classifier: Classifier) -> ModelReport:
         mean=how.mean,
         std=how.std,
         folded=classifier.folded,
+        drift=classifier.drift,
+        certainty=classifier.certainty,
         notes=card.notes,
     )
 

@@ -3,16 +3,13 @@
 from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from advcli.core.shapes import Pixels
-from advcli.images.reading import decode, fit, read_bytes
-from advcli.images.samples import samples
+from advcli.images.crops import sample_crops
 from advcli.models.classifier import Classifier
 
-_PARTS = 3  # crops per side of each sample, each half as large as the sample
 _CLASSES: "WeakKeyDictionary[Classifier, tuple[Pixels, Tensor]]" = WeakKeyDictionary()
 
 
@@ -37,16 +34,6 @@ def donor_for(classifier: Classifier, label: int, target: int, key: tuple[int, .
 
 
 def _pictures(classifier: Classifier) -> Iterator[Tensor]:
-    """The samples, their parts, and all of them mirrored."""
     how = classifier.card.preprocessing
-    for source in samples():
-        picture = decode(read_bytes(source.location), source.path)
-        width, height = picture.size
-        boxes = [(0, 0, width, height)]
-        for place in range(_PARTS**2):
-            left, top = (place % _PARTS) * width // 4, (place // _PARTS) * height // 4
-            boxes.append((left, top, left + width // 2, top + height // 2))
-        for box in boxes:
-            pixels = fit(picture.crop(box), how.size, how.resize, how.interpolation)
-            for shown in (pixels, pixels[:, ::-1]):
-                yield torch.from_numpy(np.ascontiguousarray(shown)).permute(2, 0, 1).float() / 255
+    for crop in sample_crops(how.size, how.resize, how.interpolation):
+        yield torch.from_numpy(crop).float() / 255

@@ -7,7 +7,7 @@ import torch
 
 from advcli.core.goals import Goal
 from advcli.core.grid import SLACK
-from advcli.search.outcome import Outcome, certain
+from advcli.search.outcome import Outcome
 
 
 def sizes(delta: np.ndarray, ending: str = "") -> dict[str, float | int]:
@@ -50,16 +50,10 @@ def outcome_facts(image: torch.Tensor, label: int, target: int, outcome: Outcome
 
 
 def _verdicts(label: int, target: int, outcome: Outcome) -> dict[str, bool | None]:
-    logits, saved = outcome.logits[None].cpu(), outcome.saved_logits[None].cpu()
-    leave = Goal.of(label)
-    found = {
-        "misclassified": bool(leave.reached(logits)),
-        "misclassified_as_saved": bool(certain(leave, saved)),
-        "target_reached": None,
-        "target_reached_as_saved": None,
+    reached = bool(Goal.of(label, target).reached(outcome.logits[None])) if target >= 0 else None
+    return {
+        "misclassified": bool(Goal.of(label).reached(outcome.logits[None])),
+        "misclassified_as_saved": outcome.misclassified_as_saved,
+        "target_reached": reached,
+        "target_reached_as_saved": outcome.reached_as_saved if target >= 0 else None,
     }
-    if target >= 0:
-        reach = Goal.of(label, target)
-        found["target_reached"] = bool(reach.reached(logits))
-        found["target_reached_as_saved"] = bool(certain(reach, saved))
-    return found

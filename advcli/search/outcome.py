@@ -7,10 +7,7 @@ from torch import Tensor
 from advcli.core.goals import Goal
 from advcli.core.precision import wide
 from advcli.core.shapes import Flags, Logits
-
-# Of the largest logit: more than folding, another batch size, thread count or device changes it by. A picture that
-# is misclassified by less might not be on the next machine, and is not counted as misclassified when saved.
-CERTAIN = 1e-4
+from advcli.models.classifier import CERTAIN
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +71,12 @@ class Outcome:
         return 2 if self.reached_as_saved else int(self.reached)
 
 
-def certain(goal: Goal, logits: Logits) -> Flags:
-    """Say which rows are at their goal by more than the network's rounding errors."""
-    return goal.reached(logits, CERTAIN * wide(logits).abs().amax(1))
+def certain(goal: Goal, logits: Logits, share: float = CERTAIN) -> Flags:
+    """Say which rows are at their goal by more than the network's rounding errors.
+
+    Args:
+        goal: of the rows.
+        logits: (N, K).
+        share: of the largest logit, that rounding errors stay below; see ``Classifier.certainty``.
+    """
+    return goal.reached(logits, share * wide(logits).abs().amax(1))

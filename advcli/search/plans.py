@@ -169,7 +169,7 @@ def _members(problem: Problem, attack: Attack) -> tuple[Member, ...]:
 
 def _attempt(problem: Problem, plan: AttackPlan, member: Member, restart: int, eps: float, left: int | None) -> Attempt:
     purpose = (plan.name, member.name, str(restart), str(plan.target))
-    keys = tuple(key(problem.seed, problem.sha256, *purpose))
+    keys = key(problem.seed, problem.sha256, *purpose)
     donor = None
     if member.attack.traits.begins == "donor":
         donor = donor_for(problem.classifier, problem.label, plan.target, keys)

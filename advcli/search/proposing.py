@@ -112,8 +112,8 @@ def _chosen(pool: "Pool", proposals: _Proposals, kept: Rows, logits: Tensor) -> 
     last = allowed.sum(1) - 1
     first = torch.where(stop.view(count, ahead), turns, ahead).amin(1).minimum(last)
     seen = turns <= first[:, None]
-    shown = (tensor.view(count, ahead, *tensor.shape[1:]) for tensor in (proposals.pixels, logits))
-    pool.visits(rows, kept, *shown, seen)
+    pixels = proposals.pixels.view(count, ahead, *proposals.pixels.shape[1:])
+    pool.visits(rows, kept, pixels, logits.view(count, ahead, -1), seen)
     taken = after[torch.arange(count, device=logits.device) * ahead + first]
     passes = rows.forward_passes + first + 1
     return taken.replace(forward_passes=passes, drawn=rows.drawn), kept

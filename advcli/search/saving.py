@@ -95,7 +95,7 @@ class Saving:
         return good
 
     def _survives(self, rows: Rows, claimed: Flags, saved: Tensor, logits: Tensor) -> Flags:
-        good = certain(Goal(rows.label, rows.target), logits)
+        good = certain(Goal(rows.label, rows.target), logits, self.classifier.certainty)
         if self.visits.limit is not None:
             good = good & (beyond(saved, rows.images, rows.eps, self.visits.limit) <= 0)
         # What the attack let count in float counts as a picture; where nothing counted, the picture has to.
@@ -169,7 +169,7 @@ class Saving:
         leave = Goal(rows.label, torch.full_like(rows.label, -1))
         distance = self.visits.measure.size(pixels - rows.images)
         numbers = zip(
-            leave.reached(logits).tolist(), certain(leave, kept.saved_logits).tolist(),
+            leave.reached(logits).tolist(), certain(leave, kept.saved_logits, self.classifier.certainty).tolist(),
             (reached | instead).tolist(), kept.survived.tolist(), distance.tolist(),
             rows.forward_passes.tolist(), rows.backward_passes.tolist(), kept.verified.tolist(), rows.age.tolist(),
             strict=True,

@@ -32,18 +32,19 @@ def step(pool: "Pool") -> None:
         pool.put(rows, kept)
         return
     model = CountedModel(pool.classifier, pool.attack, pool.visits, rows, kept, look, places)
-    before = rows.adversarial
-    rows = _moved(pool, rows, model, visible(look.logits[places], pool.attack))
-    kept.exhausted = kept.exhausted | model.exhausted | _at_rest(pool, rows, before)
+    before = rows.adversarial.clone()  # the attack may change it in place
+    rows = _moved(pool, rows, before, model, visible(look.logits[places], pool.attack))
+    # Where the step took more than the traits say, no pass may be left to look at where it led.
+    spent = rows.forward_passes + rows.backward_passes >= rows.budget
+    kept.exhausted = model.exhausted | spent | _at_rest(pool, rows, before)
     if model.queried or kept.exhausted.any():
         _let_go_early(pool, rows, kept)
     else:
         pool.put(rows, kept)
 
 
-def _moved(pool: "Pool", rows: Rows, model: CountedModel, logits: torch.Tensor) -> Rows:
+def _moved(pool: "Pool", rows: Rows, before: torch.Tensor, model: CountedModel, logits: torch.Tensor) -> Rows:
     attack: Any = pool.attack
-    before = rows.adversarial
     with held(attack, rows):
         attack.step(rows, logits, model)
     if model.exhausted.any():  # it moved by gradients that it did not get

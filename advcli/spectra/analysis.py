@@ -19,7 +19,7 @@ from advcli.core.randomness import key
 from advcli.errors import ModelError
 from advcli.spectra.eigenvalues import eigenvalues_of, matrix_norm, shuffled_eigenvalues
 from advcli.spectra.parameters import parameters_of
-from advcli.spectra.power_law import fit_tail
+from advcli.spectra.power_law import FEW, SMALLEST, fit_tail
 from advcli.spectra.spectrum import Analysis, LayerSpectrum
 from advcli.spectra.weights import Layer, layers_of, plain_state
 
@@ -35,6 +35,16 @@ class Watcher(weightwatcher.WeightWatcher):  # type: ignore[misc]  # the library
         done = super().apply_esd(ww_layer, params)
         self.kept = np.asarray(done.evals, dtype=np.float64)
         return done
+
+    def fit_powerlaw(self, evals: Any, **options: Any) -> tuple[Any, ...]:
+        """Fit the tail to the same digits as the library, at a hundredth of the cost; few values by the library."""
+        found = fit_tail(evals) if np.count_nonzero(evals > SMALLEST) >= FEW else None
+        if found is None:
+            return tuple(super().fit_powerlaw(evals, **options))
+        warning = "over-trained" if found.alpha < 2 else "under-trained" if found.alpha > 6 else ""
+        spikes = int(np.count_nonzero(evals >= found.xmin))
+        fitted = (found.alpha, -1, found.xmin, np.max(evals), found.distance, found.sigma)
+        return (*fitted, spikes, 0, -1, "success", warning)
 
 
 def analyze(

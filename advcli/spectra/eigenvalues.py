@@ -3,12 +3,15 @@
 import math
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse.linalg
 import torch
 from numpy.typing import NDArray
 
 from advcli.core.randomness import key
 
+_SMALL = 16  # rows or columns, below which the whole decomposition is quicker
+_FLAT = 3  # times as many columns as rows, from which the Gram matrix costs more than it saves
 _HALF = 0.5  # WeightWatcher scales convolutions by the square root of one half
 
 
@@ -21,9 +24,7 @@ def eigenvalues_of(weight: NDArray[np.floating]) -> NDArray[np.float64]:
     Returns:
         float64 (min(out, in) * kh * kw,), ascending. A convolution's are halved, as WeightWatcher does.
     """
-    matrices = _slices(weight)
-    scale = _HALF if weight.ndim > 2 else 1.0
-    return np.sort(np.concatenate([_squared_singular_values(matrix) for matrix in matrices])) * scale
+    return _pooled(_slices(weight.astype(np.float64)), weight.ndim)
 
 
 def shuffled_eigenvalues(weight: NDArray[np.floating], seed: int, fingerprint: str, name: str) -> NDArray[np.float64]:
@@ -36,13 +37,12 @@ def shuffled_eigenvalues(weight: NDArray[np.floating], seed: int, fingerprint: s
         name: of the layer.
 
     Returns:
-        As ``eigenvalues_of``.
+        As ``eigenvalues_of``, but in the weight's own precision: a null is no place for the ninth digit.
     """
     random = np.random.Generator(np.random.Philox(key=int(key(seed, fingerprint, "esd", name)[0])))
     matrices = _slices(weight)
     shuffled = [random.permutation(matrix.ravel()).reshape(matrix.shape) for matrix in matrices]
-    scale = _HALF if weight.ndim > 2 else 1.0
-    return np.sort(np.concatenate([_squared_singular_values(matrix) for matrix in shuffled])) * scale
+    return _pooled(shuffled, weight.ndim)
 
 
 def matrix_norm(weight: NDArray[np.floating]) -> float:
@@ -51,17 +51,24 @@ def matrix_norm(weight: NDArray[np.floating]) -> float:
     Args:
         weight: (out, ...).
     """
-    matrix = np.asarray(weight, dtype=np.float64).reshape(len(weight), -1)
-    if min(matrix.shape) < 16 or not matrix.any():
-        return float(np.linalg.norm(matrix, 2)) if matrix.any() else 0.0
-    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
-    start = np.full(tall.shape[1], 1 / math.sqrt(tall.shape[1]))  # fixed, so that the digits are
-    start[::2] *= -0.5
-    gram = scipy.sparse.linalg.LinearOperator(
-        (tall.shape[1],) * 2, matvec=lambda vector: tall.T @ (tall @ vector), dtype=np.float64
-    )
-    largest = scipy.sparse.linalg.eigsh(gram, 1, v0=start, tol=1e-9, return_eigenvectors=False)
-    return math.sqrt(max(float(largest[0]), 0.0))
+    matrix = np.asarray(weight).reshape(len(weight), -1)
+    largest = float(np.abs(matrix).max()) if matrix.size else 0.0
+    if largest == 0 or min(matrix.shape) < _SMALL:
+        return float(np.linalg.norm(matrix.astype(np.float64), 2)) if largest else 0.0
+    wide = torch.from_numpy(np.ascontiguousarray(matrix / largest, dtype=np.float32))
+    wide = wide if wide.shape[0] <= wide.shape[1] else wide.T
+    gram = wide @ wide.T if wide.shape[1] < _FLAT * wide.shape[0] else None
+
+    def times(vector: NDArray[np.float64]) -> NDArray[np.float32]:
+        column = torch.from_numpy(np.asarray(vector, dtype=np.float32).ravel())
+        product: NDArray[np.float32] = (gram @ column if gram is not None else wide @ (column @ wide)).numpy()
+        return product
+
+    operator = scipy.sparse.linalg.LinearOperator((wide.shape[0],) * 2, matvec=times, dtype=np.float32)
+    start = np.ones(wide.shape[0], dtype=np.float32)  # fixed, so that the digits are
+    start[::2] = -0.5
+    found = scipy.sparse.linalg.eigsh(operator, 1, v0=start, tol=1e-5, return_eigenvectors=False)
+    return largest * math.sqrt(max(float(found[0]), 0.0))
 
 
 def marchenko_pastur(points: NDArray[np.floating], variance: float, rows: int, columns: int) -> NDArray[np.float64]:
@@ -91,15 +98,21 @@ def marchenko_pastur_edges(variance: float, rows: int, columns: int) -> tuple[fl
     return variance * (sides[0] - sides[1]) ** 2, variance * (sides[0] + sides[1]) ** 2
 
 
+def _pooled(matrices: list[NDArray[np.floating]], dimensions: int) -> NDArray[np.float64]:
+    scale = _HALF if dimensions > 2 else 1.0
+    return np.sort(np.concatenate([_squared_singular_values(one) for one in matrices]).astype(np.float64)) * scale
+
+
 def _slices(weight: NDArray[np.floating]) -> list[NDArray[np.floating]]:
     """Split a weight into matrices, one for each place of the kernel."""
     parts = weight.reshape(*weight.shape[:2], -1)
     return [parts[:, :, place] for place in range(parts.shape[2])]
 
 
-def _squared_singular_values(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
-    """By the smaller Gram matrix, a third of the cost of a singular value decomposition."""
-    wide = torch.from_numpy(np.ascontiguousarray(matrix)).double()
+def _squared_singular_values(matrix: NDArray[np.floating]) -> NDArray[np.floating]:
+    """By the smaller Gram matrix, in the matrix's own precision: a third of the cost of a decomposition."""
+    wide = torch.from_numpy(np.ascontiguousarray(matrix))
     wide = wide if wide.shape[0] <= wide.shape[1] else wide.T
-    values: NDArray[np.float64] = torch.linalg.eigvalsh(wide @ wide.T).clamp_min(0).numpy()
-    return values
+    gram = (wide @ wide.T).numpy()
+    values: NDArray[np.floating] = scipy.linalg.eigvalsh(gram, overwrite_a=True, check_finite=False)
+    return values.clip(min=0)

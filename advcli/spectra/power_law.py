@@ -7,6 +7,7 @@ its D from below, so that only the few tails whose bound is small enough are mea
 Source: Clauset, Shalizi and Newman 2009, https://arxiv.org/abs/0706.1062, sections 3.1 and 3.3.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 SMALLEST = 1e-5  # eigenvalues below count as zero; WeightWatcher's own, absolute, bound
 FEW = 20  # with fewer eigenvalues the corrected estimate is used
 _LEAST_TAIL = 8  # of the corrected estimate
+_NOTHING = 1e-12  # of the logarithms of a tail, summed: all its values are the same
 _PLACES = 64  # of a tail that are looked at for its lower bound
 _PENALTY = 0.868  # of short tails, over the square root of their length
 
@@ -56,28 +58,33 @@ def fit_tail(eigenvalues: NDArray[np.floating]) -> PowerLaw | None:
     count = np.arange(len(values), 0, -1)[:-1]  # length of each tail
     excess = np.cumsum(logs[::-1])[::-1][:-1] - count * logs[:-1]  # sum of log(x / xmin) over each tail
     with np.errstate(divide="ignore", invalid="ignore"):
-        alpha = np.where(excess > 1e-12, 1 + (count - few) / excess, 0.0)
+        alpha = np.where(excess > _NOTHING, 1 + (count - few) / excess, 0.0)
     usable = (alpha > 1) & (count >= (_LEAST_TAIL if few else 1))
-    if not usable.any():
-        return None
     penalty = _PENALTY / np.sqrt(count) if few else np.zeros(len(count))
     bound = np.where(usable, _bounds(logs, alpha, count) - penalty, np.inf)
-    best, place = np.inf, -1
-    for tail in np.argsort(bound, kind="stable"):
-        if bound[tail] > best or not usable[tail]:
+    best: tuple[float, int] = (np.inf, -1)
+    for place in map(int, np.argsort(bound, kind="stable")):
+        if bound[place] > best[0] or not usable[place]:
             break
-        score = _distance(values, float(alpha[tail]), int(tail)) - penalty[tail]
-        if score < best or (score == best and tail < place):
-            best, place = score, int(tail)
-    length = int(count[place])
-    found = float(alpha[place])
-    return PowerLaw(found, (found - 1) / np.sqrt(length), float(values[place]), float(best + penalty[place]), length)
+        exponent = _exponent(logs, place, few=few)
+        best = min(best, (_distance(values, exponent, place) - float(penalty[place]), place))
+    if best[1] < 0:
+        return None
+    place, length, found = best[1], int(count[best[1]]), _exponent(logs, best[1], few=few)
+    sigma = (found - 1) / math.sqrt(length)
+    return PowerLaw(found, sigma, float(values[place]), _distance(values, found, place), length)
+
+
+def _exponent(logs: NDArray[np.float64], place: int, *, few: bool) -> float:
+    """Most likely exponent of one tail; the sum is the library's own, so that its last digit is."""
+    count = float(len(logs) - place)
+    return 1 + (count - few) / float(np.sum(logs[place:]) - count * logs[place])
 
 
 def _distance(values: NDArray[np.float64], alpha: float, place: int) -> float:
     tail = values[place:]
-    law = 1 - (tail / tail[0]) ** (1 - alpha)
-    return float(np.abs(law - np.arange(len(tail)) / len(tail)).max())
+    law = 1 - (tail / tail[0]) ** (-alpha + 1)
+    return float(np.max(np.abs(law - np.arange(float(len(tail))) / len(tail))))
 
 
 def _bounds(logs: NDArray[np.float64], alpha: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:

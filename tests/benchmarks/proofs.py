@@ -178,16 +178,25 @@ def jsma(work, few=2):
 
 
 @dataclass(frozen=True)
+class Beginning(Square):
+    """The first proposals of a search with the default settings."""
+
+    proposals: int = 120
+
+    def steps_for(self, rows):
+        return torch.full_like(rows.label, self.proposals)
+
+
+@dataclass(frozen=True)
 class OneByOne:
-    """Square without speculation: a step looks at one proposal of each row."""
+    """The same without speculation: a step looks at one proposal of each row."""
 
     traits: ClassVar[Traits] = Traits(norms=("linf",), needs="scores", cost=(1, 0))
 
     square: Square
 
-    @property
-    def steps(self):
-        return self.square.steps
+    def steps_for(self, rows):
+        return self.square.steps_for(rows)
 
     def start(self, rows):
         self.square.start(rows)
@@ -202,20 +211,18 @@ class OneByOne:
         rows.adversarial = self.square.propose(rows)
 
 
-def square(work, queries=100, small=0.5 / 255):
-    """Searches that do not end early, so that both make the same number of queries."""
+def square(work, eps=0.5 / 255):
+    """In a ball so small that no search ends early: both make the same number of queries."""
     import torchattacks
 
-    for made in (Square(steps=300), Square(steps=300, rescale_schedule=False)):
-        attempts, slow = (work.attempts(attack, 1, eps=2 / 255) for attack in (made, OneByOne(made)))
-        schedule = "the paper's" if made.rescale_schedule else "AutoAttack's"
-        name = f"square, 1 image, {schedule} schedule / one by one"
-        ours, _ = contest(name, lambda: drive(attempts), lambda: drive(slow), work)  # noqa: B023
-        print(f"    {cost(ours)}")
-    for count in (1, 64):
+    attempts, slow = (work.attempts(attack, 1, eps=eps) for attack in (Beginning(), OneByOne(Beginning())))
+    ours, _ = contest("square, 1 image, 120 queries / one by one", lambda: drive(attempts), lambda: drive(slow), work)
+    print(f"    {cost(ours)}")
+    for count, queries in ((1, 400), (64, 100)):
         images, labels = work.images[:count], work.labels[:count]
-        attempts = work.attempts(Square(steps=queries), len(images), eps=small)
-        reference = torchattacks.Square(work.plain, eps=small, n_queries=queries, loss="margin")
+        attempts = work.attempts(Square(steps=queries, rescale_schedule=False), len(images), eps=eps)
+        reference = torchattacks.Square(work.plain, eps=eps, n_queries=queries, loss="margin")
+        reference.rescale_schedule = False
         ours, _ = contest(
             f"square, {count} images, {queries} queries / torchattacks",
             lambda: drive(attempts),  # noqa: B023

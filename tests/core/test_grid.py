@@ -124,7 +124,9 @@ def test_rounding_in_a_ball_keeps_most_of_a_perturbation(norm, radius):
     saved = to_grid(images + delta, images, eps, BALLS[norm])
     assert (beyond(saved, images, eps, BALLS[norm]) <= 0).all()
     along = ((saved - images) * delta).double().flatten(1).sum(1) / delta.double().square().flatten(1).sum(1)
-    inward = ((delta * 255).trunc() / 255 * delta).double().flatten(1).sum(1) / delta.double().square().flatten(1).sum(1)
+    inward = ((delta * 255).trunc() / 255 * delta).double().flatten(1).sum(1) / delta.double().square().flatten(1).sum(
+        1
+    )
     assert (along > inward).all()
     assert radius not in (0.5, 12.0) or (along > 0.9).all()  # where half a level in each value is not all of it
 

@@ -238,6 +238,8 @@ def test_an_eps_that_no_picture_can_use_is_refused(norm, text, hint):
     assert text in caught.value.message
 
 
-@pytest.mark.parametrize(("norm", "text"), [("linf", "1"), ("linf", "255/255"), ("l2", "55"), ("l1", "3072"), ("l0", "1")])
+@pytest.mark.parametrize(
+    ("norm", "text"), [("linf", "1"), ("linf", "255/255"), ("l2", "55"), ("l1", "3072"), ("l0", "1")]
+)
 def test_the_largest_eps_is_all_of_the_picture(norm, text):
     check_eps(norm, quantity(text, "--eps"), (32, 32))

@@ -111,6 +111,8 @@ def on_flat(brightness, run_attack):
 
     def run(attack, *of, eps=50, classifier=brightness, **options):
         images = (torch.tensor(of).float() / 255).view(-1, 1, 1, 1).expand(-1, 3, 8, 8).contiguous()
-        return run_attack(attack, classifier, images, torch.zeros(len(of), dtype=torch.int64), None, eps * LEVEL, **options)
+        return run_attack(
+            attack, classifier, images, torch.zeros(len(of), dtype=torch.int64), None, eps * LEVEL, **options
+        )
 
     return run

@@ -17,9 +17,7 @@ LEVEL = 1 / 255
 
 def problems(classifier, images, labels, seed=0):
     logits = classifier.logits(images)
-    return [
-        Problem(classifier, images[k], logits[k], int(labels[k]), f"sha {k}", seed) for k in range(len(images))
-    ]
+    return [Problem(classifier, images[k], logits[k], int(labels[k]), f"sha {k}", seed) for k in range(len(images))]
 
 
 def answers_of(classifier, images, labels, plan, **options):
@@ -38,7 +36,7 @@ def same(first, second):
 
 
 def test_an_eps_list_goes_on_with_survivors_only(trained):
-    radii = (0.01, 0.03, 0.06)
+    radii = (0.02, 0.045, 0.1)
     asked = (trained.classifier, trained.images, trained.labels)
     found = answers_of(*asked, AttackPlan(Pgd(steps=5), "pgd", eps=radii), batch_size=7)
     apart = [answers_of(*asked, AttackPlan(Pgd(steps=5), "pgd", eps=(eps,))) for eps in radii]
@@ -74,8 +72,8 @@ def test_an_image_that_is_at_its_goal_costs_nothing(trained):
 
 def test_restarts_are_made_while_an_image_survives(trained):
     asked = (trained.classifier, trained.images, trained.labels)
-    once = answers_of(*asked, AttackPlan(Pgd(steps=2), "pgd", eps=(0.03,)))
-    more = answers_of(*asked, AttackPlan(Pgd(steps=2, restarts=5), "pgd", eps=(0.03,)), batch_size=9)
+    once = answers_of(*asked, AttackPlan(Pgd(steps=2), "pgd", eps=(0.045,)))
+    more = answers_of(*asked, AttackPlan(Pgd(steps=2, restarts=5), "pgd", eps=(0.045,)), batch_size=9)
     later = 0
     for (one,), (several,) in zip(once, more, strict=True):
         assert one.restart == 0
@@ -108,7 +106,9 @@ class Composed:
 
 
 def test_members_run_over_survivors_and_the_record_names_the_stage(trained):
-    found = answers_of(trained.classifier, trained.images, trained.labels, AttackPlan(Composed(), "composed", eps=(0.03,)))
+    found = answers_of(
+        trained.classifier, trained.images, trained.labels, AttackPlan(Composed(), "composed", eps=(0.045,))
+    )
     stages = {answer.stage for (answer,) in found}
     assert {"aim-1"} < stages <= {"aim-1", "aim-2", "aim-3", "aim-4", "plain"}
     for (answer,) in found:
@@ -172,7 +172,7 @@ def test_queries_and_gradients_beyond_the_budget_are_not_made(on_flat, attacks):
             gradient = model.vjp(torch.ones(len(rows), 3, 2))
             rows.adversarial = (rows.adversarial + gradient.sum(1).sign() * LEVEL).clamp(0, 1)
 
-    for queries, forward, backward in ((9, 6, 3), (8, 6, 0), (3, 3, 0), (19, 12, 6)):
+    for queries, forward, backward in ((9, 6, 3), (8, 6, 0), (3, 3, 0), (19, 13, 6)):
         found = on_flat(Greedy(), 20, queries=queries)
         assert (found.forward_passes.tolist(), found.backward_passes.tolist()) == ([forward], [backward])
 
@@ -205,8 +205,7 @@ def test_an_attack_may_begin_at_a_picture_that_is_at_its_goal(trained):
 
         def start(self, rows):
             assert torch.equal(rows.adversarial, rows.donor)
-            for place, pixels in zip(rows.label.tolist(), rows.donor, strict=True):
-                starts[place] = pixels
+            starts.update(zip(rows.label.tolist(), rows.donor, strict=True))
 
         def step(self, rows, logits, model):
             rows.adversarial = (rows.images + rows.adversarial) / 2

@@ -18,9 +18,7 @@ def looking_ahead(classifier, proposals):
 
 @pytest.mark.parametrize("early_exit", [True, False])
 @pytest.mark.parametrize("eps", [50, 20])
-def test_the_result_is_the_same_for_any_number_of_proposals_at_once(
-    on_flat, brightness, attacks, early_exit, eps
-):
+def test_the_result_is_the_same_for_any_number_of_proposals_at_once(on_flat, brightness, attacks, early_exit, eps):
     asked = (attacks["Climb"](), 100, 110, 90, 120, 127, 60)
     found = [
         on_flat(*asked, eps=100, classifier=looking_ahead(brightness, ahead), batch_size=size, early_exit=early_exit)
@@ -67,7 +65,9 @@ def test_the_starting_point_is_the_first_proposal(on_flat, attacks):
 
 
 def test_proposals_beyond_the_first_accepted_are_not_counted(on_flat, attacks, brightness):
-    found = on_flat(attacks["Climb"](steps=10), 100, eps=100, classifier=looking_ahead(brightness, 64), early_exit=False)
+    found = on_flat(
+        attacks["Climb"](steps=10), 100, eps=100, classifier=looking_ahead(brightness, 64), early_exit=False
+    )
     assert found.forward_passes.tolist() == [11]
     assert found.backward_passes.tolist() == [0]
 

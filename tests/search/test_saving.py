@@ -78,7 +78,10 @@ def test_without_early_exit_the_latest_success_is_kept(on_flat, attacks, levels)
     assert levels(early.saved) == approx([128])
     assert levels(late.saved) == approx([140])
     assert torch.equal(early.rank, late.rank)
-    assert (late.forward_passes.tolist(), late.verification_passes.tolist()) == ([6], [0])  # whole levels: no other picture
+    assert (late.forward_passes.tolist(), late.verification_passes.tolist()) == (
+        [6],
+        [0],
+    )  # whole levels: no other picture
     late = on_flat(visit((128.2, 130.2, 140.2)), 100, early_exit=False)
     assert late.verification_passes.tolist() == [1]  # the last
     # A success in float alone does not replace a picture.
@@ -158,9 +161,7 @@ def test_a_real_low_precision_search_is_judged_in_full(trained, run_attack, wrap
 
     classifier = wrap(trained.network, classes=5, size=16, precision="bf16")
     for early_exit in (True, False):
-        found = run_attack(
-            Pgd(steps=10), classifier, trained.images, trained.labels, None, 0.06, early_exit=early_exit
-        )
+        found = run_attack(Pgd(steps=10), classifier, trained.images, trained.labels, None, 0.06, early_exit=early_exit)
         assert torch.equal(found.logits, classifier.logits(found.pixels))
         assert torch.equal(found.saved_logits, classifier.logits(found.saved))
         assert torch.equal(found.rank == 2, certain(found.goal, found.saved_logits))

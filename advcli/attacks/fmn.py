@@ -1,0 +1,83 @@
+"""FMN: a projected gradient in a ball whose radius follows the boundary.
+
+Source: Pintor et al. 2021, https://arxiv.org/abs/2102.12827, algorithm 1 (l0, l1, l2, linf; start at the image). The
+projection in l1 is the exact one onto ball and [0, 1] of Croce and Hein 2021, https://arxiv.org/abs/2103.01208.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Tensor
+
+from advcli.attacks._minimum_norm import cosine, direction, farthest, on_grid
+from advcli.core.attack import Model, Traits
+from advcli.core.norms import BALLS, Norm
+from advcli.core.precision import wide
+from advcli.core.rows import Rows
+from advcli.registry import Range
+
+_DUAL: dict[Norm, Norm] = {"l2": "l2", "linf": "l1", "l1": "linf"}  # norm of the gradient, by that of the distance
+# Added to the gap between two logits, as a fraction of the largest: without it a row can end on the boundary itself.
+_LEAST_GAP = 1e-5
+
+
+@dataclass(frozen=True)
+class Fmn:
+    """Search for the nearest success in a norm.
+
+    Each step climbs the margin and projects onto a ball around the image. Before the first success, the radius is the
+    distance at which the boundary would be if the network were linear; then it shrinks by a fraction after a success,
+    to the nearest success at most, and grows by that fraction after a failure. In l0 it is a number of values, begins
+    at 1, and changes by 1 at least.
+
+    Args:
+        norm: in which the nearest success is sought.
+        steps: gradient evaluations.
+        step_size: Euclidean length of the first step in pixel units; it falls along half a cosine wave to a hundredth.
+        gamma: fraction by which the radius changes in the first step; it falls in the same way to a fiftieth.
+        on_grid: look only at eight-bit pictures, so that what is found is what is saved. The radius is not rounded:
+            in linf, one of less than half a level is the image itself.
+    """
+
+    traits: ClassVar[Traits] = Traits(norms=("l2", "linf", "l1", "l0"), keeps="smallest", eps="unused")
+
+    norm: Norm = "l2"
+    steps: int = 300
+    step_size: float = 1.0
+    gamma: Annotated[float, Range(0, 1)] = 0.05
+    on_grid: bool = False
+
+    def start(self, rows: Rows) -> None:
+        """Begin at the image; nothing is found yet."""
+        rows.delta = torch.zeros_like(rows.images)
+        rows.best = wide(torch.full_like(rows.eps, torch.inf))
+        rows.radius = wide(torch.ones_like(rows.eps))
+
+    def step(self, rows: Rows, logits: Tensor, model: Model) -> None:
+        """Learn the next radius from the point that was looked at, climb, and project."""
+        ball = BALLS[self.norm]
+        reached = rows.goal.reached(logits)
+        here = wide(ball.size(rows.adversarial - rows.images))
+        rows.best = torch.where(reached, torch.minimum(rows.best, here), rows.best)
+        gradient = model.vjp(rows.goal.ascent(logits, "margin"))
+        gap = rows.goal.loss(logits, "margin").abs() + _LEAST_GAP * wide(logits).abs().amax(1)
+        radius = self._radius(rows, reached, here, gap, gradient)
+        rows.radius = torch.minimum(radius, wide(ball.size(farthest(rows.images))))
+        size = cosine(rows, self.steps, self.step_size, self.step_size / 100).to(gradient.dtype)
+        moved = rows.images + rows.delta + direction(rows, gradient) * rows.column(size)
+        pixels = ball.project(moved, rows.images, rows.radius.to(rows.eps.dtype)).clamp(0, 1)
+        rows.delta = pixels - rows.images
+        rows.adversarial = on_grid(pixels) if self.on_grid else pixels
+
+    def _radius(self, rows: Rows, reached: Tensor, here: Tensor, gap: Tensor, gradient: Tensor) -> Tensor:
+        """The next radius, float64 (N,)."""
+        gamma = cosine(rows, self.steps, self.gamma, self.gamma / 50)
+        less, more = rows.radius * (1 - gamma), rows.radius * (1 + gamma)
+        if self.norm == "l0":
+            less = torch.minimum(rows.radius - 1, less.floor()).clamp(min=0)
+            more = torch.maximum(rows.radius + 1, more.floor())
+        else:
+            slope = wide(BALLS[_DUAL[self.norm]].size(gradient)).clamp(min=1e-12)
+            more = torch.where(torch.isinf(rows.best), here + gap / slope, more)
+        return torch.where(reached, torch.minimum(less, rows.best), more)
