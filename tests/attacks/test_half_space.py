@@ -22,13 +22,23 @@ from advcli.core.norms import BALLS
 from advcli.registry import implementation, names
 
 BATCHES = (1, 2, 7, 33)
-SHORTER = {"steps": 12, "restarts": 2}  # settings of attacks that would make hundreds of steps
+SHORTER = {"steps": 12, "restarts": 2, "queries": 30}  # settings of attacks that would make hundreds of steps
 # What is known of an attack in a norm: the radius, in distances to the boundary, at which it surely crosses; or in
 # words why nothing is.
 KNOWN = {
     ("fgsm", "linf"): 1.001, ("fgsm", "l2"): 1.001, ("fgsm", "l1"): 1.001,
     ("pgd", "linf"): 1.001, ("pgd", "l2"): 1.05, ("pgd", "l1"): 1.05,
+    ("bim", None): 1.001, ("mifgsm", "linf"): 1.001, ("mifgsm", "l2"): 1.001,
+    ("apgd-ce", "linf"): 1.001, ("apgd-ce", "l2"): 1.02, ("apgd-ce", "l1"): 1.1,
+    ("apgd-dlr", "linf"): 1.001, ("apgd-dlr", "l2"): 1.02, ("apgd-dlr", "l1"): 1.1,
+    ("apgd-t", "linf"): 1.001, ("apgd-t", "l2"): 1.02, ("apgd-t", "l1"): 1.1,
+    ("autoattack", "linf"): 1.001, ("autoattack", "l2"): 1.02, ("autoattack", "l1"): 1.1,
+    ("fab", "linf"): "no ball: see test_fab", ("fab", "l2"): "no ball: see test_fab",
+    ("fab", "l1"): "no ball: see test_fab",
+    ("fab-t", "linf"): "no ball: see test_fab", ("fab-t", "l2"): "no ball: see test_fab",
+    ("fab-t", "l1"): "no ball: see test_fab",
     ("square", "linf"): "a random search: see test_square", ("square", "l2"): "a random search: see test_square",
+    ("square", "l1"): "a random search: see test_square",
     ("gaussian-noise", "linf"): "chance, in no ball", ("gaussian-noise", "l2"): "chance, in no ball",
     ("gaussian-noise", "l1"): "chance, in no ball",
     ("ascent", None): "no ball: see test_ascent_walks_straight_to_its_target",
@@ -44,6 +54,8 @@ def configured(name, **settings):
     made = implementation("attack", name)
     defaults = {field.name: field.default for field in dataclasses.fields(made)}
     short = {key: most for key, most in SHORTER.items() if isinstance(defaults.get(key), int) and defaults[key] > most}
+    if name == "autoattack":  # whose settings stand for those of its version
+        short = {"steps": SHORTER["steps"], "queries": SHORTER["queries"]}
     return made(**{**short, **settings})
 
 
