@@ -84,5 +84,5 @@ def expected_gradients(
 @lru_cache(maxsize=2)
 def _pictures(how: Preprocessing) -> Pixels:
     """The backgrounds at a network's input size, on the CPU."""
-    crops = [torch.from_numpy(crop) for crop in sample_crops(how.size, how.resize, how.interpolation)]
+    crops = [torch.from_numpy(crop) for crop in sample_crops(how.size, max(how.resize, *how.size), how.interpolation)]
     return torch.stack(crops).float() / 255

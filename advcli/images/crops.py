@@ -34,4 +34,4 @@ def sample_crops(size: tuple[int, int], resize: int, interpolation: str) -> Iter
         for box in boxes:
             pixels = fit(picture.crop(box), size, resize, interpolation)
             yield pixels
-            yield np.ascontiguousarray(pixels[:, :, ::-1])
+            yield pixels[:, :, ::-1].copy()

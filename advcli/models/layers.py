@@ -260,11 +260,25 @@ def _as_layer(name: str, kind: str, output: Tensor, size: tuple[int, int]) -> La
         if last < 0.5:
             return Layer(name, kind, shape[3], shape[1], shape[2], "channels-last")
     if len(shape) == 3:
-        for prefix in range(min(9, shape[1])):  # a class token and some registers at most
-            height = round(math.sqrt((shape[1] - prefix) * ratio))
-            width = (shape[1] - prefix) // max(height, 1)
-            if height * width == shape[1] - prefix and min(height, width) > 1 and height == round(width * ratio, 9):
-                return Layer(name, kind, shape[2], height, width, "tokens", prefix)
+        grid = token_grid(shape[1], ratio)
+        if grid is not None:
+            prefix, height, width = grid
+            return Layer(name, kind, shape[2], height, width, "tokens", prefix)
+    return None
+
+
+def token_grid(count: int, ratio: float) -> tuple[int, int, int] | None:
+    """Lay tokens out as a map: how many stand before it, its height and its width; none where they are no map.
+
+    Args:
+        count: of the tokens.
+        ratio: height of the picture divided by its width.
+    """
+    for prefix in range(min(9, count)):  # a class token and some registers at most
+        height = round(math.sqrt((count - prefix) * ratio))
+        width = (count - prefix) // max(height, 1)
+        if height * width == count - prefix and min(height, width) > 1 and height == round(width * ratio, 9):
+            return prefix, height, width
     return None
 
 
