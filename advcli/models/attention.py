@@ -1,13 +1,7 @@
-"""The attention of a transformer: found by one probing pass, kept while the network runs, followed back to the picture.
+"""The attention of a transformer: found by a probing pass, kept while it runs, followed back to the picture."""
 
-Networks compute attention with ``nn.MultiheadAttention``, with ``F.scaled_dot_product_attention``, which never shows
-its weights, or with a softmax of their own. All three are calls of torch, and are rerouted while the network runs; the
-network itself is not touched.
-"""
-
-import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,10 +11,9 @@ from weakref import WeakKeyDictionary
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from advcli.core.precision import wide
 from advcli.errors import UsageError
+from advcli.models.attending import Attending
 from advcli.models.classifier import Classifier
 from advcli.models.layers import probe_pixels, token_grid, zero_head
 
@@ -138,10 +131,10 @@ def no_attention(classifier: Classifier) -> str | None:
     return None
 
 
-def attending(transformer: Transformer) -> Callable[[list[dict[str, Tensor]]], TorchFunctionMode]:
+def attending(transformer: Transformer) -> Callable[[list[dict[str, Tensor]]], Attending]:
     """Give what a ``View`` takes as ``around``: it keeps the weights of all layers under their names."""
 
-    def around(runs: list[dict[str, Tensor]]) -> TorchFunctionMode:
+    def around(runs: list[dict[str, Tensor]]) -> Attending:
         def keep(weights: Tensor) -> Tensor:
             layer = transformer.layers[sum(name in runs[-1] for name in transformer.names)]
             kept = weights.reshape(-1, layer.windows, layer.heads, layer.length, layer.length).clone()
@@ -151,89 +144,6 @@ def attending(transformer: Transformer) -> Callable[[list[dict[str, Tensor]]], T
         return Attending(keep)
 
     return around
-
-
-class Attending(TorchFunctionMode):
-    """While entered, attention is computed step by step, and its weights pass through a function.
-
-    Args:
-        keep: is given weights (..., L, L) after the softmax, and returns what stands in their place.
-    """
-
-    def __init__(self, keep: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self._keep = keep
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Reroute attention, and leave everything else as it is; see ``TorchFunctionMode``."""
-        del types
-        named = dict(kwargs or {})
-        name = getattr(func, "__name__", "")
-        if name == "multi_head_attention_forward":
-            bound = inspect.signature(func).bind(*args, **named)
-            bound.apply_defaults()
-            if (found := _multi_head(bound.arguments, self._keep)) is not None:
-                return found, None
-        elif name == "scaled_dot_product_attention" and not named.get("is_causal") and not named.get("enable_gqa"):
-            return _dot_product(self._keep, *args, **named)
-        found = func(*args, **named)
-        if name == "softmax" and _is_attention(found):
-            return self._keep(found)
-        return found
-
-
-def _is_attention(weights: Tensor) -> bool:
-    return weights.ndim >= 3 and weights.shape[-1] == weights.shape[-2] > 1
-
-
-def _dot_product(
-    keep: Callable[[Tensor], Tensor],
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    *,
-    scale: float | None = None,
-    **_rest: object,
-) -> Tensor:
-    """Compute attention as documented at ``F.scaled_dot_product_attention``, in evaluation mode.
-
-    Products of many small matrices of odd sizes depend, in their last bits, on where in memory each begins, and so on a
-    picture's place in the batch. In float64, rounded once, they do not.
-    """
-    del dropout_p
-    given = query.dtype
-    query, key, value = wide(query), wide(key), wide(value)
-    products = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
-    if attn_mask is not None:
-        products = (
-            products.masked_fill(~attn_mask, -math.inf) if attn_mask.dtype == torch.bool else products + attn_mask
-        )
-    weights = products.softmax(-1)
-    return ((keep(weights) if _is_attention(weights) else weights) @ value).to(given)
-
-
-def _multi_head(given: Mapping[str, Any], keep: Callable[[Tensor], Tensor]) -> Tensor | None:
-    """Compute self-attention as ``nn.MultiheadAttention`` does; none where it is of another kind."""
-    query = given["query"]  # (L, N, E)
-    others = ("bias_k", "bias_v", "key_padding_mask", "attn_mask", "static_k", "static_v")
-    own = given["key"] is query and given["value"] is query and not given["use_separate_proj_weight"]
-    if not own or given["add_zero_attn"] or any(given[name] is not None for name in others) or query.ndim != 3:
-        return None
-    length, count, width = query.shape
-    heads = given["num_heads"]
-    projected = F.linear(query, given["in_proj_weight"], given["in_proj_bias"]).chunk(3, -1)
-    split = [part.reshape(length, count, heads, width // heads).permute(1, 2, 0, 3) for part in projected]
-    mixed = _dot_product(keep, *split)  # (N, heads, L, E / heads)
-    joined = mixed.permute(2, 0, 1, 3).reshape(length, count, width)
-    return F.linear(joined, given["out_proj_weight"], given["out_proj_bias"])
 
 
 def _probe(classifier: Classifier) -> Transformer:

@@ -54,3 +54,21 @@ def test_a_target_gives_the_score_of_the_rows_that_are_chosen():
     assert target.same_as(Target(TARGET.clone(), "prob"))
     assert not target.same_as(Target(TARGET, "logit"))
     assert not target.same_as(target[rows])
+
+
+@pytest.mark.parametrize("score", ["logit", "prob", "logprob", "loss"])
+def test_a_difference_is_the_score_of_the_one_less_that_of_the_other(score):
+    other = (TARGET + 1) % 4
+    target = Target(TARGET, score, other)
+    for measure in ("value", "cotangent"):
+        one, two = (getattr(Target(classes, score), measure)(LOGITS) for classes in (TARGET, other))
+        assert torch.equal(getattr(target, measure)(LOGITS), one - two)
+    if score == "logprob":  # the other classes cancel
+        assert torch.allclose(target.value(LOGITS), Target(TARGET, "logit", other).value(LOGITS))
+    rows = torch.tensor([3, 3, 0])
+    assert torch.equal(target[rows].value(LOGITS[rows]), target.value(LOGITS)[rows])
+    assert target.same_as(Target(TARGET, score, other.clone()))
+    assert not target.same_as(Target(TARGET, score))
+    assert not Target(TARGET, score).same_as(target)
+    assert not target.same_as(Target(TARGET, score, (other + 1) % 4))
+    assert not Target(TARGET, score, TARGET).value(LOGITS).any()
