@@ -30,14 +30,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from advcli.attacks.pgd import Pgd
+from advcli.core.attack import Composed
 from advcli.core.goals import Goal
 from advcli.core.randomness import key
 from advcli.core.rows import Rows
 from advcli.models.card import Card, Preprocessing
 from advcli.models.classifier import Classifier
 from advcli.search.attempt import Attempt
-from advcli.search.flow import drive
+from advcli.search.flow import drive, flow
 from advcli.search.passes import UNBOUNDED
+from advcli.search.plans import AttackPlan, Problem, attack_job
 
 # For networks this small a second thread costs more than it brings, on a busy machine very much more; and a network
 # that is trained here should not depend on how many there are.
@@ -129,6 +132,20 @@ def found_of(attempts, outcomes):
     return Found(**{name: joined(name) for name in names}, goal=Goal(label, target))
 
 
+def composed(attack, attempts, **options):
+    """Run a composed attack on the images of attempts, with random numbers that follow from their keys."""
+
+    def job(place, one):
+        logits = one.classifier.logits(one.image[None])[0]
+        problem = Problem(one.classifier, one.image, logits, one.label, str(one.key), seed=0)
+        (answer,) = yield from attack_job(problem, AttackPlan(attack, "test", one.target, (one.eps,)))
+        return place, answer.outcome
+
+    jobs = (job(place, one) for place, one in enumerate(attempts))
+    found = dict(flow(jobs, **{"batch_size": None, **options}))
+    return [found[place] for place in range(len(attempts))]
+
+
 @pytest.fixture(scope="session")
 def run_attack():
     """Attack images, one attempt each, and put the outcomes together: see ``attempts_of`` and ``drive``.
@@ -137,9 +154,11 @@ def run_attack():
     """
 
     def run(attack, classifier, images, label, target=None, eps=8 / 255, seed=0, places=None, **options):
-        attempts = attempts_of(attack, classifier, images, label, target, eps, seed)
+        stages = isinstance(attack, Composed)
+        attempts = attempts_of(Pgd() if stages else attack, classifier, images, label, target, eps, seed)
         attempts = attempts if places is None else [attempts[place] for place in places]
-        return found_of(attempts, drive(attempts, **options))
+        outcomes = composed(attack, attempts, **options) if stages else drive(attempts, **options)
+        return found_of(attempts, outcomes)
 
     return run
 

@@ -102,7 +102,7 @@ class Cw:
         places = active.nonzero()[:, 0]
         gradient = torch.zeros_like(rows.images)
         if len(places):
-            gradient[places] = model.vjp(rows[places].goal.ascent(logits[places], "margin"), places)
+            gradient[places] = model.vjp(rows.goal.ascent(logits, "margin")[places], places)
         return gradient
 
     def _next_c(self, rows: Rows, ended: Tensor) -> None:

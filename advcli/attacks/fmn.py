@@ -52,7 +52,7 @@ class Fmn:
         """Begin at the image; nothing is found yet."""
         rows.delta = torch.zeros_like(rows.images)
         rows.best = wide(torch.full_like(rows.eps, torch.inf))
-        rows.radius = wide(torch.ones_like(rows.eps))
+        rows.radius = wide(torch.full_like(rows.eps, float(self.norm == "l0")))
 
     def step(self, rows: Rows, logits: Tensor, model: Model) -> None:
         """Learn the next radius from the point that was looked at, climb, and project."""
@@ -79,5 +79,6 @@ class Fmn:
             more = torch.maximum(rows.radius + 1, more.floor())
         else:
             slope = wide(BALLS[_DUAL[self.norm]].size(gradient)).clamp(min=1e-12)
-            more = torch.where(torch.isinf(rows.best), here + gap / slope, more)
+            # Where rounding to the grid keeps a point in front of the boundary, the radius has to grow all the same.
+            more = torch.where(torch.isinf(rows.best), torch.maximum(here + gap / slope, more), more)
         return torch.where(reached, torch.minimum(less, rows.best), more)

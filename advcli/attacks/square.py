@@ -1,6 +1,7 @@
 """Square attack: random search with square windows, which needs the logits and no gradient.
 
-Source: Andriushchenko et al. 2020, https://arxiv.org/abs/1912.00049, algorithms 1 to 3 and section 3.2 (schedule).
+Source: Andriushchenko et al. 2020, https://arxiv.org/abs/1912.00049, algorithms 1 to 3 and section 3.2 (schedule); for
+l1 Croce and Hein 2021, https://arxiv.org/abs/2103.01208, section 4.3.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from advcli.core.attack import Traits
-from advcli.core.norms import BALLS
+from advcli.core.norms import BALLS, Norm
 from advcli.core.precision import wide
 from advcli.core.rows import Rows
 from advcli.registry import Range
@@ -29,7 +30,8 @@ class Square:
     In linf every value of the picture stays ``eps`` away from the image, or at 0 or 1; a proposal draws a window and
     one sign for each of its colors. In l2 the perturbation stays ``eps`` long, where [0, 1] allows; a proposal takes
     what a second window holds away and adds it to the first, in the shape of two peaks of opposite sign. Windows and
-    signs are drawn for every row by itself, and a window can lie at any place inside the picture.
+    signs are drawn for every row by itself, and a window can lie at any place inside the picture. l1 is as l2, with sums
+    of absolute values for lengths, and the nearest point of ball and [0, 1] for every proposal.
 
     Args:
         norm: of the ball; its radius is each row's ``eps``, in pixel units.
@@ -40,16 +42,16 @@ class Square:
             that are allowed), as in the paper. AutoAttack does not.
     """
 
-    traits: ClassVar[Traits] = Traits(norms=("linf", "l2"), needs="scores", cost=(1, 0))
+    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"), needs="scores", cost=(1, 0))
 
-    norm: Literal["linf", "l2"] = "linf"
+    norm: Literal["linf", "l2", "l1"] = "linf"
     steps: int = 5000
     p_init: Annotated[float, Range(0, 1)] = 0.8
     rescale_schedule: bool = True
 
     def start(self, rows: Rows) -> None:
         """Begin at vertical stripes (linf), or at a tiling with pairs of peaks (l2), on the ball's surface."""
-        start = _stripes(rows) if self.norm == "linf" else _tiles(rows)
+        start = _stripes(rows) if self.norm == "linf" else _tiles(rows, self.norm)
         rows.adversarial = BALLS[self.norm].project(start, rows.images, rows.eps)
         rows.margin = torch.full_like(wide(rows.eps), -torch.inf)
 
@@ -62,7 +64,7 @@ class Square:
             changed = rows.images + _signs(draws[:, 2:]) * rows.column(rows.eps)
             proposed = torch.where(inside, changed, rows.adversarial)
         else:
-            proposed = _towards(_moved(rows, sides), rows)
+            proposed = _towards(_moved(rows, sides, self.norm), rows, self.norm)
         return BALLS[self.norm].project(proposed, rows.images, rows.eps)
 
     def accept(self, rows: Rows, pixels: Tensor, logits: Tensor) -> Tensor:
@@ -73,7 +75,7 @@ class Square:
         return accepted
 
     def window_sides(self, rows: Rows) -> Tensor:
-        """Side of each row's next window in pixels, int64 (N,): at least 1; in l2 odd, and at least 3 if 3 fit."""
+        """Side of each row's next window in pixels, int64 (N,): at least 1; in l2 and l1 odd, and at least 3 if 3 fit."""
         height, width = rows.images.shape[2:]
         proposals = wide(rows.age)
         if self.rescale_schedule:
@@ -81,7 +83,7 @@ class Square:
         halvings = (proposals[:, None] > proposals.new_tensor(_HALVINGS)).sum(1)
         sides = (self.p_init * height * width / 2.0**halvings).sqrt().round().long()
         most = min(height, width)
-        if self.norm == "l2":
+        if self.norm != "linf":
             return (sides.clamp(min=3) // 2 * 2 + 1).clamp(max=(most - 1) // 2 * 2 + 1)
         return sides.clamp(1, most)
 
@@ -115,7 +117,7 @@ def _stripes(rows: Rows) -> Tensor:
     return rows.images + signs * rows.column(rows.eps)
 
 
-def _tiles(rows: Rows) -> Tensor:
+def _tiles(rows: Rows, norm: Norm) -> Tensor:
     """Five by five pairs of peaks on each image (more by the longer side), each turned and signed at random."""
     height, width = rows.images.shape[2:]
     side = max(1, min(height, width) // 5)
@@ -129,39 +131,45 @@ def _tiles(rows: Rows) -> Tensor:
     top, left = (height - down * side) // 2, (width - across * side) // 2
     tiled = (tiles * signs).permute(0, 1, 2, 4, 3, 5).flatten(4, 5).flatten(2, 3)
     delta[:, :, top : top + down * side, left : left + across * side] = tiled
-    return _towards(delta, rows)
+    return _towards(delta, rows, norm)
 
 
-def _towards(delta: Tensor, rows: Rows) -> Tensor:
+def _towards(delta: Tensor, rows: Rows, norm: Norm) -> Tensor:
     """The images plus perturbations in the direction of ``delta`` (N, 3, H, W), ``eps`` long."""
-    length = delta.square().sum((1, 2, 3), keepdim=True).sqrt()
+    length = _length(delta, (1, 2, 3), norm)
     return rows.images + (delta / (length + _TINY) * rows.column(rows.eps)).to(rows.images.dtype)
 
 
-def _moved(rows: Rows, sides: Tensor) -> Tensor:
+def _moved(rows: Rows, sides: Tensor, norm: Norm) -> Tensor:
     """Perturbations in which a window has taken over what another one held, float64 (N, 3, H, W)."""
     draws = rows.noise.uniform(8)
     delta = wide(rows.adversarial - rows.images)
     corners = [_corner(draws[:, place : place + 2], sides, rows) for place in (0, 2)]
     first, second = (_inside(corner, sides, rows) for corner in corners)
-    spare = (wide(rows.eps).square() - delta.square().sum((1, 2, 3))).clamp(min=0)[:, None] / 3
-    held = (delta.square() * (first | second)).sum((2, 3))  # (N, 3)
-    length = (spare + held).sqrt()[:, :, None, None]
+    power = 1 if norm == "l1" else 2
+    spare = (wide(rows.eps) ** power - delta.abs().pow(power).sum((1, 2, 3))).clamp(min=0)[:, None] / 3
+    held = (delta.abs().pow(power) * (first | second)).sum((2, 3))  # (N, 3)
+    length = (spare + held).pow(1 / power)[:, :, None, None]
     emptied = torch.where(second, 0.0, delta)
     for side in sorted(set(sides.tolist())):
         chosen = (sides == side).nonzero()[:, 0]
         peaks = two_peaks(side).to(delta)
         upright = (draws[chosen, 4] < 0.5)[:, None, None, None]
-        shape = torch.where(upright, peaks, peaks.T) * _signs(draws[chosen, 5:])
+        shape = _unit(torch.where(upright, peaks, peaks.T) * _signs(draws[chosen, 5:]), norm)
         place = _places(chosen, corners[0][chosen], side)
-        shape = shape + _unit(delta[place])
-        emptied[place] = _unit(shape) * length[chosen]
+        shape = shape + _unit(delta[place], norm)
+        emptied[place] = _unit(shape, norm) * length[chosen]
     return emptied
 
 
-def _unit(windows: Tensor) -> Tensor:
+def _unit(windows: Tensor, norm: Norm) -> Tensor:
     """Scale each color of each window (n, 3, s, s) to length 1; nothing stays nothing."""
-    return windows / (windows.square().sum((2, 3), keepdim=True).sqrt() + _TINY)
+    return windows / (_length(windows, (2, 3), norm) + _TINY)
+
+
+def _length(values: Tensor, axes: tuple[int, ...], norm: Norm) -> Tensor:
+    """Length over some axes, which are kept: Euclidean, or in l1 the sum of absolute values."""
+    return values.abs().sum(axes, keepdim=True) if norm == "l1" else values.square().sum(axes, keepdim=True).sqrt()
 
 
 def _places(chosen: Tensor, corner: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -1,11 +1,16 @@
 """advcli explain: what a classifier looks at, by any number of methods."""
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from advcli.cli import method_options as opt
 from advcli.cli.listing import list_layers, list_methods
 from advcli.cli.options import ImageOptions, ModelOptions, RunOptions
-from advcli.cli.parsing import choices, several
+from advcli.cli.parsing import choices, quantities, several
 from advcli.cli.running import carry_out
-from advcli.core.choices import Score
+from advcli.core.choices import Scale, Score
 from advcli.registry import parse_methods
 
 
@@ -17,6 +22,20 @@ def explain(
     score: opt.Scores = None,
     layer: opt.Layer = None,
     class_: opt.Classes = None,
+    ensemble: opt.Ensemble = None,
+    grade: Annotated[
+        bool, typer.Option("--grade", help="Measure how good each method's maps are; takes many more passes.")
+    ] = False,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Where the objects are, for --grade: path,left,top,right,bottom."),
+    ] = None,
+    top: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Outline the most important share of the pixels: 0.1.")
+    ] = None,
+    scale: Annotated[
+        Scale, typer.Option(metavar="image|run", help="Color each map on its own scale, or all of a case on one.")
+    ] = "image",
     npy: opt.Arrays = False,
     list_: opt.ListMethods = False,
 ) -> None:
@@ -25,7 +44,7 @@ def explain(
     Examples:
       advcli explain photos/ --model resnet18 --method grad-cam
       advcli explain photos/ --method gradient --method integrated-gradients:steps=9
-      advcli explain photos/ --score logit,prob --class predicted --class label
+      advcli explain photos/ --method grad-cam --method smoothgrad --ensemble mean --grade
     """
     if list_:
         list_methods("attribution")
@@ -37,7 +56,21 @@ def explain(
     scores = choices(score, "--score", Score) or ("logit",)
     classes = several(class_, "--class") or ("predicted",)
 
-    from advcli.engine.explain import ExplainCommand, ExplainConfig
+    shares = quantities([top] if top is not None else None, "--top")
 
-    config = ExplainConfig(tuple(methods), scores, classes, layer, arrays=npy)
+    from advcli.engine.explain import ExplainCommand, ExplainConfig
+    from advcli.images.boxes import read_boxes
+
+    config = ExplainConfig(
+        tuple(methods),
+        scores,
+        classes,
+        layer,
+        arrays=npy,
+        ensemble=ensemble == "mean",
+        top=shares[0].value if shares else None,
+        scale=scale,
+        grade=grade,
+        boxes=None if boxes is None else read_boxes(boxes),
+    )
     carry_out(ExplainCommand(images.config(model, run.folder("explain")), config), run, model)

@@ -1,6 +1,6 @@
 """The options that choose methods and what they are about, each written once for the commands that have it."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -89,6 +89,10 @@ Classes = Annotated[
         help="The class whose score is explained, or why A and not B; repeat for several.",
         show_default="predicted",
     ),
+]
+Ensemble = Annotated[
+    Literal["mean"] | None,
+    typer.Option(metavar="mean", help="Average the maps of all methods too, each scaled to at most 1."),
 ]
 Arrays = Annotated[bool, typer.Option("--npy", help="Keep the signed float32 maps too, as .npy.")]
 ListMethods = Annotated[

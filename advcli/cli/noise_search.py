@@ -36,16 +36,14 @@ def noise_search(
     ] = 4,
     calibrate: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Class folders of pictures to fit a temperature to, for sober figures too."
-        ),
+        typer.Option(metavar="FOLDER", help="Class folders of pictures; calibrates the probabilities on them too."),
     ] = None,
 ) -> None:
     """Count how often MODEL is sure of pictures of pure noise, and keep those it is surest of.
 
     Examples:
       advcli noise-search --attempts 10000 --threshold 0.9
-      advcli noise-search --model plain.safetensors --model robust.safetensors --noise uniform,perlin
+      advcli noise-search --model a.safetensors --model b.safetensors --noise perlin
       advcli noise-search --attempts 2000 --optimize 1 --calibrate cifar10/test
     """
     kinds = choices(noise, "--noise", NoiseKind) or ("uniform",)

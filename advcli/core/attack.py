@@ -99,16 +99,18 @@ class Model(Protocol):
         """
         ...
 
-    def query(self, pixels: Tensor) -> Tensor:
-        """Look at several candidates of every row.
+    def query(self, pixels: Tensor, where: Tensor | None = None) -> Tensor:
+        """Look at several candidates of every row, or of some rows.
 
         Every candidate counts as visited: it costs a forward pass and may be the success.
 
         Args:
             pixels: (N, Q, 3, H, W) in [0, 1].
+            where: mask (N,) or int64 indices (M,) of the rows that are asked about; only those pay, and the pixels
+                have one entry for each of them, in their order. By default all.
 
         Returns:
-            (N, Q, K) logits; where the attack needs only labels, 1 at the predicted class. A candidate beyond the
+            (N, Q, K) logits, with ``where`` one entry per row asked about; where the attack needs only labels, 1 at the predicted class. A candidate beyond the
             row's budget is not looked at and repeats the row's logits; the row then ends with this step.
         """
         ...
@@ -124,7 +126,6 @@ class Attack(Protocol):
 
     - ``finished(rows) -> mask``: bool (N,), the rows that have come to an end by themselves,
     - ``counts(rows, logits) -> mask``: bool (N,), of the rows at their goal those whose success the attack lets count,
-    - ``members(classes) -> tuple[Member, ...]``: the stages of a composed attack, run over the rows that survive,
     - ``restarts``: a number of attempts with other random numbers, made while an image survives.
     """
 
@@ -183,7 +184,11 @@ class Proposing(Protocol):
 
 @dataclass(frozen=True)
 class Member:
-    """One stage of a composed attack.
+    """One stage of a composed attack, or a part of one.
+
+    Members of one name that follow one another are a stage. Where the first success is kept they race: of those that
+    succeed the one that made the fewest steps wins, the first of them in order, and the others are given up. Where the
+    smallest is kept, all of them are carried out.
 
     Args:
         name: of the stage, as records name it; part of the key of its random numbers.
@@ -197,7 +202,18 @@ class Member:
     aim: int = 0
 
 
-def norm_of(attack: Attack) -> Norm | None:
+@runtime_checkable
+class Composed(Protocol):
+    """A frozen dataclass like ``Attack`` that only names other attacks; the search runs them over what survives."""
+
+    traits: ClassVar[Traits]
+
+    def members(self, classes: int) -> tuple[Member, ...]:
+        """List the stages for a classifier with so many classes, at least 2."""
+        ...
+
+
+def norm_of(attack: Attack | Composed) -> Norm | None:
     """Give the norm of an attack's ball: its field ``norm``, else the first of its traits; none without a ball."""
     norms = attack.traits.norms
     norm: Norm | None = getattr(attack, "norm", norms[0]) if norms else None

@@ -27,3 +27,6 @@ Fill = Literal["zero", "gaussian", "mean", "blur", "uniform"]
 """What stands in the place of pixels that are not kept; see ``masks.py``."""
 NoiseKind = Literal["uniform", "gaussian", "salt", "perlin", "shuffled-image", "constant"]
 """Kinds of pure noise; see ``images/noise.py``."""
+
+Scale = Literal["image", "run"]
+"""Whether each map is colored on its own scale, or all maps of a case on one."""

@@ -176,7 +176,11 @@ class MapRecord(ImageRecord):
         layer: the layer that was watched, or the layers whose maps were averaged; none where the method needs none.
         notes: figures of the method about this map, such as ``completeness_gap``.
         box_top10: [left, top, right, bottom], in pixels of the photograph, of the most important tenth of the map.
+        box_top: the same of the share that ``--top`` named; none without it.
         share_central: share of the absolute map inside the central box of half the width and height.
+        grade: with ``--grade``, how good the map is, measure by measure; a measure that is undefined is none.
+        curves: with ``--grade``, the probability of the class at near-equal steps of deletion and insertion, by the
+            map's order and a random one, and the similarity to the map of networks with more and more random layers.
     """
 
     method: str | None = shown("method", "axis")
@@ -188,7 +192,10 @@ class MapRecord(ImageRecord):
     layer: str | None = shown("layer", "list", terminal=True)
     notes: dict[str, Number] = shown("figures", "list", default={})
     box_top10: tuple[int, int, int, int] | None = shown("box of the top tenth", "list")
+    box_top: tuple[int, int, int, int] | None = shown("box of the top share", "list")
     share_central: Number = shown("share central", "figure")
+    grade: dict[str, Number] = shown("grade", "list", default={})
+    curves: dict[str, tuple[Number, ...]] = {}
 
 
 class MaskRecord(ImageRecord):

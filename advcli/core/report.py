@@ -47,11 +47,13 @@ class Timings(Result):
         seconds: of the last call.
         images_per_second: items worked on in the last call over ``seconds``; none where every item was done before.
         images: items worked on in the last call.
+        cases: seconds that a case took for each item, where the command measures it.
     """
 
     seconds: float
     images_per_second: Number
     images: int
+    cases: dict[str, float] = {}
 
 
 class Report(Result):

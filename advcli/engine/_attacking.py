@@ -172,11 +172,12 @@ class AttackGrid:
             target=target,
             eps=tuple(_eps(case) for case in cases),
             min_eps_resolution=cell.smallest.value if cell.smallest else None,
+            queries=self.config.queries,
         )
 
     def _attacked(self, clean: Clean, case: Case, target: int, answer: Answer) -> Attacked:
         outcome = answer.outcome
-        facts = outcome_facts(clean.pixels, clean.label, target, outcome)
+        facts = outcome_facts(clean.pixels, target, outcome)
         saved_class = int(outcome.saved_logits.argmax())
         cell: Cell = case.payload[1]
         after = clean.saw(outcome.saved_logits)

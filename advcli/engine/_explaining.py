@@ -1,22 +1,16 @@
-"""Explanations on the grid of a run: which cases there are, and groups of images that are explained together."""
+"""Explanations on the grid of a run: which cases there are, and whose score each explains."""
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
-import numpy as np
 import torch
 
-from advcli.attributions._run import Explanation, Request, explain_batch, traits_of
-from advcli.core.scores import Score, Target
-from advcli.core.shapes import Pixels
+from advcli.attributions._run import traits_of
+from advcli.core.choices import Scale, Score
 from advcli.errors import UsageError
-from advcli.metrics.regions import central_share
+from advcli.images.boxes import Boxes
 from advcli.models.classes import resolve_class
 from advcli.models.classifier import Classifier
-from advcli.models.layers import Layer, pick_layers
 from advcli.registry import Method
 from advcli.runs.command import Case
 from advcli.runs.grid import case_id, numbered
@@ -25,7 +19,6 @@ from advcli.runs.images import Clean
 CLASS_RULES = ("predicted", "label", "second")
 AXES = ("model", "method", "settings", "score", "class_rule")
 _DIFFERENCE = ":difference"
-_AIM = 5.0  # seconds that a group should take: an interruption costs no more
 
 
 @dataclass(frozen=True)
@@ -53,10 +46,51 @@ class ExplainCell:
         }
 
     @property
+    def parts(self) -> tuple["ExplainCell", ...]:
+        """The cells whose maps make this one's: itself."""
+        return (self,)
+
+    @property
     def words(self) -> tuple[str | None, ...]:
         """Values that the id of the case is made of."""
         explained = None if self.explained == "predicted" else self.explained
         return (self.method.id, explained, None if self.score == "logit" else self.score)
+
+
+@dataclass(frozen=True)
+class EnsembleCell:
+    """A cell whose map is the mean of other cells' maps, each divided by its largest absolute value.
+
+    Args:
+        parts: cells of one score and one class.
+    """
+
+    parts: tuple[ExplainCell, ...]
+
+    @property
+    def score(self) -> Score:
+        """What is differentiated."""
+        return self.parts[0].score
+
+    @property
+    def explained(self) -> str:
+        """What ``--class`` said."""
+        return self.parts[0].explained
+
+    @property
+    def axes(self) -> dict[str, object]:
+        """Public values, beside the model's."""
+        members = "+".join(part.method.id for part in self.parts)
+        return {**self.parts[0].axes, "method": "ensemble-mean", "settings": {"of": members}}
+
+    @property
+    def words(self) -> tuple[str | None, ...]:
+        """Values that the id of the case is made of."""
+        _, *others = self.parts[0].words
+        return ("ensemble-mean", "+".join(part.method.id for part in self.parts), *others)
+
+
+Cell = ExplainCell | EnsembleCell
 
 
 @dataclass(frozen=True)
@@ -72,9 +106,14 @@ class ExplainConfig:
         layer: to watch, for methods that watch one; by default the deepest that is still a map. The maps of several
             are averaged; see ``models.layers.pick_layers``.
         arrays: keep the signed float32 maps too, as ``.npy``.
+        ensemble: average the maps of all methods but the controls too, each divided by its largest absolute value.
+        top: share of the map to outline, in (0, 1), or none.
+        scale: color each map on its own scale, or all maps of a case on one, which explains every image twice.
+        grade: measure how good the maps are.
+        boxes: where the objects are, for the grades.
 
     Raises:
-        UsageError: a layer that no method would watch.
+        UsageError: a layer that no method would watch, an ensemble of one, a share that is none, or boxes without use.
     """
 
     methods: tuple[Method, ...]
@@ -82,9 +121,20 @@ class ExplainConfig:
     classes: tuple[str, ...] = ("predicted",)
     layer: str | None = None
     arrays: bool = False
+    ensemble: bool = False
+    top: float | None = None
+    scale: Scale = "image"
+    grade: bool = False
+    boxes: Boxes | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a layer that nothing would watch."""
+        """Refuse options that would do nothing."""
+        if self.boxes is not None and not self.grade:
+            raise UsageError("--boxes is of no use without --grade", "give --grade too")
+        if self.top is not None and not 0 < self.top < 1:
+            raise UsageError(f"--top {self.top:g} is no share between 0 and 1", "write --top 0.1")
+        if self.ensemble and len(self.methods) < 2:
+            raise UsageError("--ensemble mean averages the maps of several methods", "give --method more than once")
         if self.layer is not None and not any(method.asks_for("layer") for method in self.methods):
             used = ", ".join(method.name for method in self.methods)
             raise UsageError(f"--layer {self.layer} is of no use to {used}", "leave it out, or use grad-cam")
@@ -92,7 +142,9 @@ class ExplainConfig:
     @property
     def settings(self) -> dict[str, object]:
         """What of this decides results and is the same for all cases, for the report."""
-        return {"layer": self.layer, "arrays": self.arrays}
+        boxes = None if self.boxes is None else self.boxes.digest
+        drawn = {"arrays": self.arrays, "top": self.top, "scale": self.scale}
+        return {"layer": self.layer, **drawn, "grade": self.grade, "boxes": boxes}
 
     def cells(self, classes: Sequence[str]) -> tuple[list[ExplainCell], list[str]]:
         """List the cells of the grid for a model, and a sentence for each combination that makes no sense.
@@ -142,14 +194,36 @@ def explain_cases(config: ExplainConfig, classifiers: Sequence[Classifier], firs
             if reason is not None:
                 refused[method.id] = reason
         sentences.update(dict.fromkeys([*skipped, *refused.values()]))
-        for order, cell in enumerate(cells):
-            if cell.method.id not in refused:
-                name = case_id([*cell.words, None if card.name == first else card.name])
-                cases.append(Case(name, {"model": card.name, **cell.axes}, (place, order), (place, cell)))
+        kept: list[Cell] = [cell for cell in cells if cell.method.id not in refused]
+        if config.ensemble:
+            methods = [one for one in config.methods if one.id not in refused and not _asks_nothing(one)]
+            kept += _ensembles(config, methods)
+            if len(methods) < 2:
+                sentences[f"an ensemble needs two methods that suit {card.name}"] = None
+        for order, cell in enumerate(kept):
+            name = case_id([*cell.words, None if card.name == first else card.name])
+            cases.append(Case(name, {"model": card.name, **cell.axes}, (place, order), (place, cell)))
     if not cases:
         reasons = list(sentences)
         raise UsageError(reasons[0], "use another method; see --list")
     return numbered(cases), list(sentences)
+
+
+def _asks_nothing(method: Method) -> bool:
+    """Say whether a method is a control, which does not look at the network."""
+    traits = traits_of(method)
+    return traits.class_free and traits.watches is None
+
+
+def _ensembles(config: ExplainConfig, methods: Sequence[Method]) -> list[EnsembleCell]:
+    """List an ensemble of the methods for each score and class; none of less than two."""
+    if len(methods) < 2:
+        return []
+    return [
+        EnsembleCell(tuple(ExplainCell(method, score, explained) for method in methods))
+        for score in config.scores
+        for explained in config.classes
+    ]
 
 
 def class_parts(explained: str) -> tuple[str, ...]:
@@ -168,12 +242,12 @@ def class_parts(explained: str) -> tuple[str, ...]:
     return first, others[0]
 
 
-def explained_class(cell: ExplainCell, clean: Clean) -> int:
+def explained_class(cell: Cell, clean: Clean) -> int:
     """Fix the class to explain for one image, from the clean picture; of a difference, the first."""
     return _class_of(class_parts(cell.explained)[0], clean)
 
 
-def other_class(cell: ExplainCell, clean: Clean) -> int | None:
+def other_class(cell: Cell, clean: Clean) -> int | None:
     """Fix the class whose score a difference takes away, from the clean picture; none where it is no difference."""
     _, *others = class_parts(cell.explained)
     return _class_of(others[0], clean) if others else None
@@ -187,132 +261,3 @@ def _class_of(word: str, clean: Clean) -> int:
     if word == "second":
         return int(torch.argsort(clean.logits, descending=True, stable=True)[1])
     return resolve_class(word, clean.classes)
-
-
-@dataclass(frozen=True)
-class Explained:
-    """What one case came to for one image.
-
-    Args:
-        clean: the image under its model.
-        case: which.
-        target: class that was explained.
-        against: class whose score was taken away from it, or none.
-        values: float32 (H, W), signed.
-        layer: name of the layer that was watched, or names, or none.
-        notes: figures of the method.
-        flags: of the map, such as ``blank``.
-    """
-
-    clean: Clean
-    case: Case
-    target: int
-    against: int | None
-    values: np.ndarray
-    layer: str | None
-    notes: dict[str, float]
-    flags: tuple[str, ...]
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What a record says of the map."""
-        return {
-            "explained": self.clean.classes[self.target],
-            "explained_against": None if self.against is None else self.clean.classes[self.against],
-            "layer": self.layer,
-            "notes": self.notes,
-            "flags": self.flags,
-            "share_central": central_share(self.values),
-        }
-
-
-def explain_images(
-    clean: Sequence[Clean],
-    pixels: Pixels,
-    cases: Sequence[Case],
-    targets: Sequence[Sequence[int]],
-    *,
-    layer: str | None,
-    seed: int,
-    batch_size: int,
-) -> list[list[Explained]]:
-    """Explain images of one model under several cases, sharing what the cases can share.
-
-    Args:
-        clean: the images, all of one model.
-        pixels: (N, 3, H, W), what is explained: the images themselves, or adversarial ones.
-        cases: each one's payload ends in its ``ExplainCell``.
-        targets: for each case, the class of each image.
-        layer: names of the layers to watch, or none for the default.
-        seed: of the run.
-        batch_size: images that are worked on together.
-
-    Returns:
-        For each image, one result per case.
-    """
-    classifier = clean[0].classifier
-    others = [[other_class(case.payload[-1], one) for one in clean] for case in cases]
-    requests = [
-        Request(case.payload[-1].method, _target(row, other, case, pixels), _layers(classifier, case, layer))
-        for case, row, other in zip(cases, targets, others, strict=True)
-    ]
-    digests = [one.image.sha256 for one in clean]
-    answers = explain_batch(classifier, pixels, requests, seed=seed, digests=digests, batch_size=batch_size)
-    return [
-        [_explained(one, place, *parts) for parts in zip(cases, targets, others, answers, strict=True)]
-        for place, one in enumerate(clean)
-    ]
-
-
-def _target(classes: Sequence[int], others: Sequence[int | None], case: Case, pixels: Pixels) -> Target:
-    named = [other for other in others if other is not None]  # of a case, all or none
-    against = torch.tensor(named, device=pixels.device) if named else None
-    return Target(torch.tensor(classes, device=pixels.device), case.payload[-1].score, against)
-
-
-def _layers(classifier: Classifier, case: Case, names: str | None) -> tuple[Layer, ...]:
-    return layers_of(classifier, names) if case.payload[-1].method.asks_for("layer") else ()
-
-
-@lru_cache(maxsize=32)
-def layers_of(classifier: Classifier, names: str | None) -> tuple[Layer, ...]:
-    """Find layers, once per classifier; see ``pick_layers``."""
-    return pick_layers(classifier, names)
-
-
-def _explained(
-    clean: Clean, place: int, case: Case, targets: Sequence[int], others: Sequence[int | None], answer: Explanation
-) -> Explained:
-    return Explained(
-        clean=clean,
-        case=case,
-        target=targets[place],
-        against=others[place],
-        values=answer.maps[place],
-        layer=", ".join(layer.name for layer in answer.layers) or None,
-        notes={name: float(values[place]) for name, values in answer.notes.items()},
-        flags=answer.flags[place],
-    )
-
-
-class Groups:
-    """Sizes of groups that begin at one image, at most double, and aim at five seconds each."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._size = 1
-
-    def of(self, images: Iterator[Any]) -> Iterator[list[Any]]:
-        """Yield groups; how long the caller takes for one decides the size of the next."""
-        group: list[Any] = []
-        for image in images:
-            group.append(image)
-            if len(group) >= self._size:
-                began = time.perf_counter()
-                yield group
-                seconds = max(time.perf_counter() - began, 1e-6)
-                fitting = int(len(group) * _AIM / seconds)
-                self._size = max(1, min(2 * self._size, fitting, self._most))
-                group = []
-        if group:
-            yield group

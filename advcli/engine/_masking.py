@@ -11,7 +11,8 @@ from torch import Tensor
 from advcli import masks
 from advcli.core.choices import Fill, Order
 from advcli.core.shapes import Pixels
-from advcli.engine._explaining import ExplainConfig, Explained
+from advcli.engine._explaining import ExplainConfig
+from advcli.engine._maps import Explained
 from advcli.errors import UsageError
 from advcli.runs.command import Case
 from advcli.runs.images import Clean

@@ -4,76 +4,29 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from advcli.attacks._fooling import Fooling
-from advcli.attributions.gradient import gradient
 from advcli.core.precision import wide
 from advcli.core.randomness import key
-from advcli.core.records import NoiseHit, NoiseRecord
-from advcli.core.scores import Target
+from advcli.core.records import NoiseRecord
 from advcli.engine._ahead import ahead
-from advcli.engine._calibrating import Calibration
-from advcli.figures.colors import color, limit_of
-from advcli.figures.noise_sheets import Shown, sheet
+from advcli.engine._noise_items import Block, Climb
+from advcli.engine._noise_results import NoiseResults
 from advcli.images.noise import Levels, noise
-from advcli.images.writing import to_bytes
 from advcli.metrics.confidence import Confidence
 from advcli.models.classifier import Classifier
-from advcli.models.view import View
 from advcli.runs.classifiers import default_batch_size
-from advcli.runs.command import Case, Drawing, Item, Known, Product, RunConfig
-from advcli.runs.grid import picture_path
+from advcli.runs.command import Case, Item, Known, Product, RunConfig
 from advcli.runs.images import Todo
 from advcli.search.attempt import Attempt
 from advcli.search.flow import Job, flow
 
-BLOCK = 500  # attempts of an item
-BINS = 20  # of the histogram of confidences
-_DIGITS = 7  # of the figures of single attempts
 _NEAR = 0.03  # of the largest logit: twice what bf16 was seen to move log-odds by where it changed a hit
 _BEYOND = 0.25  # log-odds by which a climb goes beyond the threshold, for rounding to eight bits takes some back
-
-
-@dataclass(frozen=True)
-class Block:
-    """A range of attempts.
-
-    Args:
-        first: number of the first, a multiple of ``BLOCK``.
-        count: at most ``BLOCK``.
-    """
-
-    first: int
-    count: int
-
-    @property
-    def identity(self) -> str:
-        """Name of the item: ``attempts-0001000``; a shorter block, which a later call may complete, says its length."""
-        short = f"-{self.count:04}" if self.count < BLOCK else ""
-        return f"attempts-{self.first:07}{short}"
-
-
-@dataclass(frozen=True)
-class Climb:
-    """One picture that is made from noise.
-
-    Args:
-        target: class that the network shall be sure of.
-        start: number of the attempt that it begins at.
-    """
-
-    target: int
-    start: int
-
-    @property
-    def identity(self) -> str:
-        """Name of the item: ``fooling-0003-0000``, class and start."""
-        return f"fooling-{self.target:04}-{self.start:04}"
 
 
 @dataclass(frozen=True)
@@ -82,19 +35,25 @@ class NoiseSearching:
 
     Args:
         run: of the run.
-        classifiers: of the run.
-        threshold: probability from which an answer is a hit.
+        results: makes the records; knows the classifiers and the threshold.
         keep: pictures of each block that are saved.
-        calibration: gives the temperatures; none for none.
         climbs: starts of every class; 0 for none.
     """
 
     run: RunConfig
-    classifiers: Sequence[Classifier]
-    threshold: float
+    results: NoiseResults
     keep: int
-    calibration: Calibration | None
     climbs: int
+
+    @property
+    def classifiers(self) -> Sequence[Classifier]:
+        """Of the run."""
+        return self.results.classifiers
+
+    @property
+    def log_odds(self) -> float:
+        """The threshold as log-odds."""
+        return math.log(self.results.threshold / (1 - self.results.threshold))
 
     @property
     def batch_size(self) -> int:
@@ -137,20 +96,18 @@ class NoiseSearching:
         logits = self._logits(classifier, levels)
         said = Confidence.of(logits)
         kept = most_confident(said, self.keep)
-        facts = {**self._figures(classifier, case, said, logits), "first": block.first}
+        facts = {**self.results.figures(case, said, logits), "first": block.first}
         pixels = as_pixels(levels[kept], classifier.device)
-        return self._product(item, case, facts, pixels, said, kept, [block.first + place for place in kept])
+        return self.results.product(item, case, facts, pixels, said, kept, [block.first + place for place in kept])
 
     def _logits(self, classifier: Classifier, levels: Levels) -> np.ndarray:
         """Look at pictures, float64 (N, K); what low precision leaves in doubt, and what is kept, in fp32."""
         low = classifier.precision != "fp32"
-        look: Callable[[Tensor], Tensor] = (
-            (lambda pixels: classifier.look(pixels, gradient=False).logits) if low else classifier.logits
-        )
+        look: Callable[[Tensor], Tensor] = partial(_search_logits, classifier) if low else classifier.logits
         logits = self._in_batches(look, levels, classifier)
         if low:
             said = Confidence.of(logits)
-            doubt = np.abs(said.log_odds - math.log(self.threshold / (1 - self.threshold)))
+            doubt = np.abs(said.log_odds - self.log_odds)
             again = doubt < _NEAR * np.abs(logits).max(1)
             again[most_confident(said, self.keep)] = True
             if again.any():
@@ -164,66 +121,6 @@ class NoiseSearching:
             for start in range(0, len(levels), size)
         ]
         return torch.cat(parts).numpy()
-
-    def _figures(self, classifier: Classifier, case: Case, said: Confidence, logits: np.ndarray) -> dict[str, Any]:
-        """What a record says of its pictures, whatever they are."""
-        names = classifier.card.classes
-        probabilities = rounded(said.probabilities)
-        hits = np.array(probabilities) >= self.threshold  # of what the record says, so that all figures agree
-        figures: dict[str, Any] = {
-            "hits": int(hits.sum()),
-            "hits_by_class": counted(said.predictions[hits], names),
-            "classes": counted(said.predictions, names),
-            "confidence_histogram": tuple(np.histogram(probabilities, BINS, (0, 1))[0].tolist()),
-            "probabilities": probabilities,
-            "predictions": tuple(said.predictions.tolist()),
-            "max_logits": rounded(said.max_logits),
-            "energies": rounded(said.energies),
-        }
-        if self.calibration is not None:
-            temperature = self.calibration.temperatures[case.payload[0]]
-            sober = Confidence.of(logits, temperature)
-            figures["temperature"] = float(f"{temperature:.{_DIGITS}g}")
-            figures["calibrated_probabilities"] = rounded(sober.probabilities)
-            figures["calibrated_hits"] = sum(one >= self.threshold for one in figures["calibrated_probabilities"])
-        return {**case.axes, "attempts": len(logits), **figures}
-
-    def _product(
-        self,
-        item: Item,
-        case: Case,
-        facts: dict[str, Any],
-        pixels: Tensor,
-        said: Confidence,
-        kept: Sequence[int],
-        numbers: Sequence[int],
-    ) -> Product:
-        """Make the record, and the pictures that it keeps with their gradients."""
-        pictures: dict[str, tuple[str, Drawing]] = {}
-        hits, shown = [], []
-        classifier = self.classifiers[case.payload[0]]
-        maps = gradients(classifier, pixels, said.predictions[list(kept)]) if len(kept) else ()
-        for rank, (place, number) in enumerate(zip(kept, numbers, strict=True), 1):
-            name = classifier.card.classes[said.predictions[place]]
-            probability = facts["probabilities"][place]
-            drawn, drawn_map = to_bytes(pixels[rank - 1]), color(maps[rank - 1], limit_of(maps[rank - 1]))
-            endings = {"noise": f"{case.id}.{number:07}.png", "map": f"{case.id}.{number:07}.gradient.png"}
-            pictures[f"noise-{rank}"] = (endings["noise"], lambda drawn=drawn: drawn)
-            pictures[f"map-{rank}"] = (endings["map"], lambda drawn=drawn_map: drawn)
-            hits.append(
-                NoiseHit(
-                    attempt=number,
-                    prediction=name,
-                    probability=probability,
-                    hit=probability >= self.threshold,
-                    file=picture_path(item.identity, endings["noise"]),
-                )
-            )
-            shown.append(Shown(drawn, drawn_map, name, probability, f"attempt {number:,}", hit=hits[-1].hit))
-        if shown:
-            title = f"{item.identity}  ·  {case.id}"
-            pictures["panel"] = (f"{case.id}.panel.png", partial(sheet, shown, title))
-        return Product(item, NoiseRecord(item=item.identity, case=case.id, kept=tuple(hits), **facts), pictures)
 
     def _climbed(self, todo: Sequence[tuple[Item, Sequence[Case]]]) -> Iterator[Product]:
         """Climb from noise to every class, all climbs in one flow."""
@@ -254,7 +151,7 @@ class NoiseSearching:
     def _climb(self, item: Item, case: Case, start: Tensor, label: int) -> Job[Product]:
         climb: Climb = item.payload
         classifier = self.classifiers[case.payload[0]]
-        beyond = math.log(self.threshold / (1 - self.threshold)) + _BEYOND
+        beyond = self.log_odds + _BEYOND
         attack = Fooling(confidence=1 / (1 + math.exp(-beyond)))
         words = key(self.run.seed, "", "fooling", item.identity, case.id)
         (outcome,) = yield [Attempt(classifier, attack, start, label, climb.target, key=tuple(words))]
@@ -262,7 +159,7 @@ class NoiseSearching:
         logits = wide(outcome.saved_logits[None]).numpy()
         said = Confidence.of(logits)
         facts = {
-            **self._figures(classifier, case, said, logits),
+            **self.results.figures(case, said, logits),
             "sought": classifier.card.classes[climb.target],
             "first": climb.start,
             "forward_passes": outcome.forward_passes,
@@ -272,7 +169,11 @@ class NoiseSearching:
         if wrong:  # sure, but of another class
             facts |= {"hits": 0, "hits_by_class": {}}
         pixels = outcome.saved[None].to(classifier.device)
-        return self._product(item, case, facts, pixels, said, [0], [climb.start])
+        return self.results.product(item, case, facts, pixels, said, [0], [climb.start])
+
+
+def _search_logits(classifier: Classifier, pixels: Tensor) -> Tensor:
+    return classifier.look(pixels, gradient=False).logits
 
 
 def as_pixels(levels: Levels, device: torch.device) -> Tensor:
@@ -284,22 +185,3 @@ def most_confident(said: Confidence, count: int) -> list[int]:
     """Places of the pictures that the network is surest of, the first of equals first."""
     order: list[int] = np.argsort(-said.log_odds, kind="stable")[:count].tolist()
     return order
-
-
-def counted(predictions: np.ndarray, names: Sequence[str]) -> dict[str, int]:
-    """Class to number of predictions, the most frequent first; classes without any are left out."""
-    counts = np.bincount(predictions, minlength=len(names))
-    return {names[place]: int(counts[place]) for place in np.argsort(-counts, kind="stable") if counts[place]}
-
-
-def rounded(values: np.ndarray) -> tuple[float, ...]:
-    """Keep seven digits of each value."""
-    return tuple(float(f"{value:.{_DIGITS}g}") for value in values.tolist())
-
-
-def gradients(classifier: Classifier, pixels: Tensor, classes: np.ndarray) -> np.ndarray:
-    """Gradient of each picture's own logit, as signed float32 maps (N, H, W)."""
-    view = View(classifier, pixels, gradient=True)
-    target = Target(torch.from_numpy(classes).to(pixels.device))
-    maps: np.ndarray = gradient(view, target).detach().cpu().numpy().astype(np.float32)
-    return maps

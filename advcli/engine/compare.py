@@ -13,14 +13,9 @@ from advcli.core.choices import After
 from advcli.core.records import AttackRecord, CompareRecord, Record, SimilarityRow
 from advcli.core.report import Report
 from advcli.engine._attacking import AXES, Attacked, AttackGrid, attack_cases, nothing_to_do
-from advcli.engine._explaining import (
-    ExplainConfig,
-    Explained,
-    Groups,
-    explain_cases,
-    explain_images,
-    explained_class,
-)
+from advcli.engine._explaining import ExplainConfig, explain_cases, explained_class
+from advcli.engine._groups import Groups
+from advcli.engine._maps import Explained, explain_images
 from advcli.engine.attack import endings
 from advcli.figures.compare_pictures import compare_pictures
 from advcli.figures.run_charts import attack_charts

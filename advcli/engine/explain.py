@@ -1,8 +1,12 @@
 """Explain: what the classifier looks at, by any number of methods."""
 
 import math
+import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from typing import ClassVar
 
 import pandas as pd
@@ -10,26 +14,22 @@ import torch
 
 from advcli.core.records import MapRecord, Record
 from advcli.core.report import Report
-from advcli.engine._explaining import (
-    AXES,
-    ExplainConfig,
-    Explained,
-    Groups,
-    explain_cases,
-    explain_images,
-    explained_class,
-    layers_of,
-)
+from advcli.engine._explaining import AXES, ExplainConfig, explain_cases, explained_class
+from advcli.engine._grading import Grader, Grades
+from advcli.engine._groups import Groups, alike
+from advcli.engine._maps import Explained, explain_images, layers_of
+from advcli.figures.colors import limit_of
+from advcli.figures.grade_charts import grade_charts
 from advcli.figures.map_pictures import map_pictures
 from advcli.figures.overlays import Photo
 from advcli.images.writing import to_bytes
-from advcli.metrics.regions import Box, top_box
+from advcli.metrics.regions import Box, top_box, top_mask
 from advcli.models.classifier import Classifier
 from advcli.reports.map_figures import COLUMNS, FIGURES, summarize_maps
 from advcli.runs.classifiers import classifier_for, default_batch_size, first_name, requests_for
-from advcli.runs.command import Case, Known, Prepared, Product, RunConfig, Summary
+from advcli.runs.command import Case, Item, Known, Prepared, Product, RunConfig, Summary
 from advcli.runs.describe import model_report
-from advcli.runs.images import Image, ImageConfig, Reader, Todo, Unusable, items_of, look_at, read_ahead
+from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, items_of, look_at, read_ahead
 from advcli.runs.life import run
 from advcli.runs.preflight import inspect
 
@@ -76,10 +76,11 @@ class ExplainCommand:
         classifiers = [classifier_for(request) for request in requests]
         cases, skipped = explain_cases(self.config, classifiers, first_name(classifiers, before))
         for case in cases:
-            if case.payload[1].method.asks_for("layer"):
+            if any(part.method.asks_for("layer") for part in case.payload[1].parts):
                 layers_of(classifiers[case.payload[0]], self.config.layer)
         items = items_of(self.images.sources)
-        explaining = Explaining(self, config, classifiers, self.images.draws_panels(len(items) * len(cases)))
+        panels = self.images.draws_panels(len(items) * len(cases))
+        explaining = Explaining(self, config, classifiers, panels, [(item, cases) for item in items])
         return Prepared(
             items=items,
             cases=cases,
@@ -93,6 +94,7 @@ class ExplainCommand:
             preflight=[text for classifier in classifiers for text in inspect(classifier)],
             environment={"batch_size": explaining.batch_size},
             block=classifiers[0].block,
+            seconds=explaining.seconds,
         )
 
 
@@ -105,12 +107,16 @@ class Explaining:
         run: of the run.
         classifiers: of the run.
         panels: draw a panel for every result.
+        everything: all items of the run with all their cases, for a scale that is theirs.
+        seconds: receives the time that the maps of each case took for an image, where grades are asked for.
     """
 
     command: ExplainCommand
     run: RunConfig
     classifiers: Sequence[Classifier]
     panels: bool
+    everything: Sequence[tuple[Item, Sequence[Case]]]
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def batch_size(self) -> int:
@@ -121,65 +127,99 @@ class Explaining:
     def work(self, todo: Todo, known: Known) -> Iterator[Product]:
         """Explain the images that have cases left."""
         del known
+        limits = self._limits() if self.command.config.scale == "run" else {}
+        for found in self._each(todo):
+            if isinstance(found, Unusable):
+                yield found.product()
+            else:
+                yield from self._products(*found, limits)
+
+    def _each(self, todo: Todo) -> Iterator[Unusable | tuple[list[Case], list[list[Explained]]]]:
+        """Explain images in groups: cases, and for each image of the group one result per case."""
         read = read_ahead(todo, Reader.of(self.classifiers, self.command.images.labels, whole=True), self.batch_size)
-        usable: list[Product] = []
+        for group in Groups(4 * self.batch_size).among(read):
+            if isinstance(group, Unusable):
+                yield group
+                continue
+            for place, classifier in enumerate(self.classifiers):
+                for images, cases in alike(group, place):
+                    yield cases, self._explained(classifier, place, images, cases)
 
-        def images() -> Iterator[Image]:
-            for one in read:
-                if isinstance(one, Unusable):
-                    usable.append(one.product())
-                else:
-                    yield one
+    def _limits(self) -> dict[str, float]:
+        """Find the end of each case's scale: the largest of all its images' own."""
+        limits: dict[str, float] = {}
+        for found in self._each(iter(self.everything)):
+            for one in () if isinstance(found, Unusable) else chain.from_iterable(found[1]):
+                limits[one.case.id] = max(limits.get(one.case.id, 0.0), limit_of(one.values))
+        return limits
 
-        for group in Groups(4 * self.batch_size).of(images()):
-            yield from self._explained(group)
-            yield from usable
-            usable.clear()
-        yield from usable
-
-    def _explained(self, group: Sequence[Image]) -> Iterator[Product]:
-        for place, classifier in enumerate(self.classifiers):
-            alike: dict[tuple[str, ...], list[Image]] = {}
-            for image in group:
-                mine = tuple(case.id for case in image.cases if case.payload[0] == place)
-                if mine:
-                    alike.setdefault(mine, []).append(image)
-            for images in alike.values():
-                cases = [case for case in images[0].cases if case.payload[0] == place]
-                for one in self._by_model(classifier, place, images, cases):
-                    yield self._product(one)
-
-    def _by_model(
+    def _explained(
         self, classifier: Classifier, place: int, images: Sequence[Image], cases: Sequence[Case]
-    ) -> Iterator[Explained]:
+    ) -> list[list[Explained]]:
         self.run.listener.phase(cases[0].id if len(cases) == 1 else f"{len(cases)} cases")
         clean = look_at(classifier, images, place)
-        targets = [[explained_class(case.payload[1], one) for one in clean] for case in cases]
-        found = explain_images(
+        if not self.command.config.grade:
+            return self._maps(clean, cases)
+        columns = []
+        for case in cases:  # one by one, so that each has a time of its own
+            began = time.perf_counter()
+            columns.append([mine[0] for mine in self._maps(clean, [case])])
+            self._spent[case.id].append((time.perf_counter() - began, len(clean)))
+            seconds, count = map(sum, zip(*self._spent[case.id], strict=True))
+            self.seconds[case.id] = seconds / count
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    @cached_property
+    def _spent(self) -> defaultdict[str, list[tuple[float, int]]]:
+        return defaultdict(list)
+
+    def _maps(self, clean: Sequence[Clean], cases: Sequence[Case]) -> list[list[Explained]]:
+        return explain_images(
             clean,
             torch.stack([one.pixels for one in clean]),
             cases,
-            targets,
+            [[explained_class(case.payload[1], one) for one in clean] for case in cases],
             layer=self.command.config.layer,
             seed=self.run.seed,
             batch_size=self.batch_size,
         )
-        for mine in found:
-            yield from mine
 
-    def _product(self, one: Explained) -> Product:
-        clean, case = one.clean, one.case
+    def _products(
+        self, cases: Sequence[Case], found: Sequence[Sequence[Explained]], limits: Mapping[str, float]
+    ) -> Iterator[Product]:
+        if not self.command.config.grade:
+            grades = [[Grades() for _ in cases] for _ in found]
+        else:
+            self.run.listener.phase("grading")
+            grader = Grader(self.run.seed, self.batch_size, self.command.config.layer, self.command.config.boxes)
+            grades = grader.grade(cases, found)
+        for mine, told in zip(found, grades, strict=True):
+            for one, grade in zip(mine, told, strict=True):
+                yield self._product(one, grade, limits.get(one.case.id))
+
+    def _product(self, one: Explained, grade: Grades, limit: float | None) -> Product:
+        clean, case, config = one.clean, one.case, self.command.config
         photo = self._photo(one)
-        box = top_box(one.values)
+        box, box_top = (None if share is None else top_box(one.values, share) for share in (0.1, config.top))
         record = MapRecord(
             **clean.facts,
             **{name: value for name, value in case.axes.items() if name not in clean.facts},
             **one.facts,
             case=case.id,
             box_top10=None if box is None else in_photo(box, photo, one.values.shape),
+            box_top=None if box_top is None else in_photo(box_top, photo, one.values.shape),
+            grade=grade.figures,
+            curves=grade.curves,
         )
         drawings = map_pictures(
-            to_bytes(clean.pixels), one.values, record, photo=photo, panel=self.panels, array=self.command.config.arrays
+            to_bytes(clean.pixels),
+            one.values,
+            record,
+            photo=photo,
+            panel=self.panels,
+            array=config.arrays,
+            limit=limit,
+            outline=None if box_top is None or config.top is None else top_mask(one.values, config.top),
         )
         endings = {"map": f"{case.id}.png", "npy": f"{case.id}.npy"}
         pictures = {kind: (endings.get(kind, f"{case.id}.{kind}.png"), draw) for kind, draw in drawings.items()}
@@ -210,4 +250,4 @@ def in_photo(box: Box, photo: Photo, shape: tuple[int, ...]) -> Box:
 def summarize(frame: pd.DataFrame, cases: Mapping[str, Mapping[str, object]]) -> Summary:
     """Summarize map records: accuracy of the models, and for each case how many maps are blank, and its figures."""
     figures = summarize_maps(frame, cases)
-    return Summary(figures.values, figures.tables)
+    return Summary(figures.values, figures.tables, grade_charts(figures.series))

@@ -12,7 +12,9 @@ from torch import Tensor
 from advcli.core.precision import wide
 from advcli.core.records import MaskRecord, Record
 from advcli.core.report import Report
-from advcli.engine._explaining import Explained, Groups, explain_cases, explain_images, explained_class, layers_of
+from advcli.engine._explaining import explain_cases, explained_class
+from advcli.engine._groups import Groups, alike
+from advcli.engine._maps import Explained, explain_images, layers_of
 from advcli.engine._masking import AXES, MaskCell, MaskConfig, Masked, filled_key
 from advcli.figures.mask_pictures import mask_pictures
 from advcli.figures.share_chart import share_chart, share_curves
@@ -126,37 +128,24 @@ class Masking:
         """Mask the images that have cases left."""
         del known
         read = read_ahead(todo, Reader.of(self.classifiers, self.command.images.labels), self.batch_size)
-        unusable: list[Product] = []
-
-        def images() -> Iterator[Image]:
-            for one in read:
-                if isinstance(one, Unusable):
-                    unusable.append(one.product())
-                else:
-                    yield one
-
-        for group in Groups(4 * self.batch_size).of(images()):
+        for group in Groups(4 * self.batch_size).among(read):
+            if isinstance(group, Unusable):
+                yield group.product()
+                continue
             for place, classifier in enumerate(self.classifiers):
-                yield from self._by_model(classifier, place, group)
-            yield from unusable
-            unusable.clear()
-        yield from unusable
+                for images, cases in alike(group, place):
+                    yield from self._masked(classifier, place, images, cases)
 
-    def _by_model(self, classifier: Classifier, place: int, group: Sequence[Image]) -> Iterator[Product]:
-        alike: dict[tuple[str, ...], list[Image]] = {}
-        for image in group:
-            mine = tuple(case.id for case in image.cases if case.payload[0] == place)
-            if mine:
-                alike.setdefault(mine, []).append(image)
-        for images in alike.values():
-            cases = [case for case in images[0].cases if case.payload[0] == place]
-            self.run.listener.phase(cases[0].id if len(cases) == 1 else f"{len(cases)} cases")
-            clean = look_at(classifier, images, place)
-            maps = self._maps(clean, cases)
-            together = max(1, self.batch_size // len(cases))
-            for start in range(0, len(clean), together):
-                here = slice(start, start + together)
-                yield from self._looked_at(clean[here], maps[here], cases)
+    def _masked(
+        self, classifier: Classifier, place: int, images: Sequence[Image], cases: Sequence[Case]
+    ) -> Iterator[Product]:
+        self.run.listener.phase(cases[0].id if len(cases) == 1 else f"{len(cases)} cases")
+        clean = look_at(classifier, images, place)
+        maps = self._maps(clean, cases)
+        together = max(1, self.batch_size // len(cases))
+        for start in range(0, len(clean), together):
+            here = slice(start, start + together)
+            yield from self._looked_at(clean[here], maps[here], cases)
 
     def _maps(self, clean: Sequence[Clean], cases: Sequence[Case]) -> list[dict[str, Explained]]:
         """Explain images, once for each explanation that ranks pixels: id of the explanation to what it gave."""

@@ -10,7 +10,9 @@ import pandas as pd
 from advcli.core.records import NoiseRecord, Record
 from advcli.core.report import ModelReport, Report
 from advcli.engine._calibrating import Calibration
-from advcli.engine._noise_searching import BLOCK, Block, Climb, NoiseSearching
+from advcli.engine._noise_items import BLOCK, Block, Climb
+from advcli.engine._noise_results import NoiseResults
+from advcli.engine._noise_searching import NoiseSearching
 from advcli.errors import UsageError
 from advcli.figures.noise_charts import noise_charts
 from advcli.figures.noise_sheets import Kept, confident_sheets
@@ -20,7 +22,7 @@ from advcli.models.classifier import Classifier
 from advcli.models.devices import pick_device
 from advcli.models.loading import ModelRequest
 from advcli.reports.noise_figures import COLUMNS, FIGURES, summarize_noise
-from advcli.runs.classifiers import ClassifierRequest, classifier_for, first_name, model_names
+from advcli.runs.classifiers import ClassifierRequest, classifier_for, first_name, folder_classes, model_names
 from advcli.runs.command import Case, Item, Prepared, RunConfig, Summary
 from advcli.runs.describe import model_report
 from advcli.runs.grid import case_id
@@ -104,9 +106,8 @@ class NoiseSearchCommand:
         """Load the models and lay out the grid."""
         classifiers = [classifier_for(request) for request in self._requests(config, before)]
         calibration = Calibration.of(classifiers, self.config.calibrate)
-        searching = NoiseSearching(
-            config, classifiers, self.config.threshold, self.config.keep, calibration, self.config.optimize
-        )
+        results = NoiseResults(classifiers, self.config.threshold, calibration)
+        searching = NoiseSearching(config, results, self.config.keep, self.config.optimize)
         models = [model_report(classifier) for classifier in classifiers]
         kept = [one for one in (before.models if before else ()) if one.name not in {model.name for model in models}]
         return Prepared(
@@ -133,8 +134,9 @@ class NoiseSearchCommand:
     def _requests(self, config: RunConfig, before: Report | None) -> list[ClassifierRequest]:
         device = str(pick_device(config.device))
         block = config.block or (before.block if before else None)
+        classes = folder_classes(self.config.calibrate)
         return [
-            ClassifierRequest(model, name, device, config.precision, block, self.config.attempts)
+            ClassifierRequest(model, name, device, config.precision, block, self.config.attempts, classes)
             for model, name in zip(self.config.models, model_names(self.config.models), strict=True)
         ]
 
@@ -144,7 +146,10 @@ class NoiseSearchCommand:
         blocks = [Block(first, min(BLOCK, attempts - first)) for first in range(0, attempts, BLOCK)]
         classes = max(len(classifier.card.classes) for classifier in classifiers)
         climbs = [Climb(target, start) for target in range(classes) for start in range(self.config.optimize)]
-        return [Item(one.identity, payload=one) for one in (*blocks, *climbs)]
+        return [
+            *(Item(one.identity, payload=one) for one in blocks),
+            *(Item(one.identity, payload=one) for one in climbs),
+        ]
 
     def _cases(self, classifiers: Sequence[Classifier], first: str) -> list[Case]:
         return [

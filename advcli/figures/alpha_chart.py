@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from advcli.figures.chart_style import ACCENT, INK, PALE, QUIET, SERIES, canvas, shortened, style, svg
 
@@ -35,7 +36,7 @@ def alpha_chart(rows: Sequence[Row], title: str) -> bytes:
         for place, row in enumerate(rows):
             _alpha(axes, place, row, ACCENT)
             if row.get("alpha_null") is not None:
-                axes.plot(min(row["alpha_null"], LARGEST), place, marker="x", color=QUIET, markersize=5, linestyle="")
+                axes.plot(min(row["alpha_null"], LARGEST), place, marker="x", color=QUIET, markersize=5, clip_on=False)
         axes.plot([], [], "o", color=ACCENT, markersize=5, label="alpha")
         axes.plot([], [], "o", color=ACCENT, markersize=5, fillstyle="none", label="insufficient")
         axes.plot([], [], "x", color=QUIET, markersize=5, label="weights shuffled")
@@ -68,13 +69,13 @@ def norm_chart(rows: Sequence[Row], title: str) -> bytes:
         axes.plot([], [], "o", color=ACCENT, label="weight as a matrix")
         axes.plot([], [], "s", color=SERIES[1], fillstyle="none", label="root of WeightWatcher's")
         _names(axes, known)
-        axes.set_xscale("log")
+        _logarithmic(axes)
         axes.set_xlabel("spectral norm", loc="left")
         figure.legend(loc="outside lower left", ncols=2, fontsize=9, borderaxespad=0.2)
         return svg(figure)
 
 
-def pair_chart(rows: Sequence[Row], names: tuple[str, str], figure_name: str = "alpha") -> bytes:
+def pair_chart(rows: Sequence[Row], names: tuple[str, ...], figure_name: str = "alpha") -> bytes:
     """Draw one figure of two models side by side.
 
     Args:
@@ -92,7 +93,7 @@ def pair_chart(rows: Sequence[Row], names: tuple[str, str], figure_name: str = "
         if alpha:
             _bands(axes)
         for place, row in enumerate(known):
-            values = [row.get(f"{figure_name}_{side}") for side in "ab"]
+            values: list[Any] = [row.get(f"{figure_name}_{side}") for side in "ab"]
             values = [min(value, LARGEST) if alpha and value is not None else value for value in values]
             if None not in values:
                 axes.plot(values, (place, place), color=QUIET, linewidth=1)
@@ -106,7 +107,7 @@ def pair_chart(rows: Sequence[Row], names: tuple[str, str], figure_name: str = "
         if alpha:
             axes.set_xlim(0, LARGEST)
         else:
-            axes.set_xscale("log")
+            _logarithmic(axes)
         axes.set_xlabel(figure_name.replace("_", " "), loc="left")
         figure.legend(loc="outside lower left", ncols=1, fontsize=9, borderaxespad=0.2)
         return svg(figure)
@@ -125,17 +126,25 @@ def _alpha(axes: Axes, place: int, row: Row, color: str) -> None:
         axes.text(LARGEST - 0.25, place, f"{alpha:.0f}", va="center", ha="right", fontsize=8, color=QUIET)
 
 
+def _logarithmic(axes: Axes) -> None:
+    """Make a logarithmic axis with plain numbers, for mathematical letters are not parsed in our style."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
 def _bands(axes: Axes) -> None:
     for name, low, high, color in BANDS:
         axes.axvspan(low, high, color=color, linewidth=0, zorder=0)
-        axes.text((low + high) / 2, -0.9, name, ha="center", va="bottom", fontsize=7, color=QUIET)
+        axes.text((low + high) / 2, -0.95, name, ha="center", va="center", fontsize=7, color=QUIET)
 
 
 def _names(axes: Axes, rows: Sequence[Row]) -> None:
     every = -(-max(len(rows), 1) // _MOST_NAMES)
     places = range(0, len(rows), every)
     axes.set_yticks(list(places), [shortened(rows[place].get("name")) for place in places], color=INK, fontsize=8)
-    axes.set_ylim(max(len(rows), 1) - 0.4, -1.3)
+    axes.set_ylim(max(len(rows), 1) - 0.4, -1.5)
 
 
 def _height(count: int) -> float:

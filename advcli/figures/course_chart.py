@@ -1,4 +1,4 @@
-"""The course of a training: figures of every layer and epoch as heat maps and lines, below the curves of its accuracy."""
+"""The course of a training: figures of every layer and epoch as heat maps and lines, below its accuracy curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,13 @@ class Course:
     phases: Sequence[tuple[str, float, float]] = ()
 
 
-def heat_chart(course: Course, values: NDArray[np.float64], layers: Sequence[str], title: str) -> bytes:
+def heat_chart(
+    course: Course,
+    values: NDArray[np.float64],
+    layers: Sequence[str],
+    title: str,
+    ends: tuple[float, float] | None = None,
+) -> bytes:
     """Draw a figure of every layer at every checkpoint.
 
     Args:
@@ -41,15 +47,15 @@ def heat_chart(course: Course, values: NDArray[np.float64], layers: Sequence[str
         values: (layers, checkpoints), NaN where it is not known.
         layers: their names, by depth.
         title: of the chart.
+        ends: values of the first and the last color; by default the 2nd and 98th percentile.
 
     Returns:
-        An SVG file: the curves above, the heat map below them on the same axis. Colors end at the 2nd and 98th
-        percentile.
+        An SVG file: the curves above, the heat map below them on the same axis.
     """
     with style():
         figure, above, below = _figure(course, title, 0.9 + 0.16 * min(max(len(layers), 3), 80))
         known = values[np.isfinite(values)]
-        low, high = np.percentile(known, (2, 98)) if len(known) else (0.0, 1.0)
+        low, high = ends or (np.percentile(known, (2, 98)) if len(known) else (0.0, 1.0))
         edges = _edges(course.steps)
         drawn = below.pcolormesh(
             edges,

@@ -1,4 +1,4 @@
-"""The spectrum of one layer as a picture: linear, and doubly logarithmic with its fitted tail, shuffled weights behind."""
+"""The spectrum of one layer as a picture: linear, and doubly logarithmic with its fitted tail."""
 
 import math
 
@@ -41,8 +41,8 @@ def esd_picture(record: EsdRecord, eigenvalues: Values, shuffled: Values) -> NDA
         for axes in (linear, logarithmic):
             axes.spines[["top", "right"]].set_visible(False)
             axes.tick_params(length=2, labelsize=8, labelcolor=QUIET)
-        canvas.draw()
-        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+        canvas.draw()  # type: ignore[no-untyped-call]
+        return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 
 
 def log_density(eigenvalues: Values, edges: Values) -> Values:

@@ -35,7 +35,7 @@ def encode(frames: Iterable[Frame], file_format: str) -> bytes:
     durations = [_MILLISECONDS] * (len(pictures) - 1) + [_LAST * _MILLISECONDS]
     options: dict[str, object] = {"save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0}
     if file_format == "webp":
-        options |= {"lossless": True, "quality": 20, "method": 0}
+        options |= {"lossless": True, "quality": 30, "method": 3}
     buffer = io.BytesIO()
     pictures[0].save(buffer, "PNG" if file_format == "apng" else file_format.upper(), **options)
     return buffer.getvalue()

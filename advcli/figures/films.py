@@ -84,22 +84,22 @@ def frames_of(
             left = (0.15 + width * (place % columns) + 0.42) / size[0]
             bottom = (size[1] - _TOP - height * (place // columns + 1) + 0.32) / size[1]
             axes = figure.add_axes((left, bottom, (width - 0.5) / size[0], (height - 0.62) / size[1]))
-            moving += _panel(axes, panel, axes_names if columns <= _FEW or place == 0 else ("", ""))
+            small = columns > _FEW
+            moving += _panel(axes, panel, axes_names if not small or place == 0 else ("", ""), small=small)
         axes = figure.add_axes((0.57 / size[0], 0.4 / size[1], 1 - 0.72 / size[0], (_CURVES - 0.55) / size[1]))
         moving += _mark(axes, curves)
-        canvas.draw()
-        still = canvas.copy_from_bbox(figure.bbox)
+        canvas.draw()  # type: ignore[no-untyped-call]
+        still = canvas.copy_from_bbox(figure.bbox)  # type: ignore[no-untyped-call]
         for frame in range(len(curves.steps)):
-            canvas.restore_region(still)
+            canvas.restore_region(still)  # type: ignore[no-untyped-call]
             for artist, shows in moving:
                 if shows(frame) and artist.axes is not None:
                     artist.axes.draw_artist(artist)
-            yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
+            yield np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 
 
-def _panel(axes: Axes, panel: Moving, names: tuple[str, str]) -> list[Moves]:
+def _panel(axes: Axes, panel: Moving, names: tuple[str, str], *, small: bool) -> list[Moves]:
     """Make what changes in a panel; the axes hold all frames."""
-    small = bool(not names[0])
     known = panel.values[np.isfinite(panel.values)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
     margin = 0.05 * (high - low) or 0.5
@@ -111,7 +111,7 @@ def _panel(axes: Axes, panel: Moving, names: tuple[str, str]) -> list[Moves]:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(length=2, labelsize=6, labelcolor=QUIET)
     axes.locator_params(nbins=4)
-    (curve,) = axes.plot([], [], color=ACCENT, linewidth=1.2, animated=True)
+    (curve,) = axes.plot([], [], color=ACCENT, linewidth=1.2, marker=".", markersize=3, animated=True)
     (line,) = axes.plot([], [], color=INK, linewidth=1, linestyle="--", animated=True)
     words = axes.text(0.98, 0.96, "", transform=axes.transAxes, ha="right", va="top", fontsize=7, animated=True)
 

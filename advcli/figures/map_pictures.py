@@ -9,17 +9,28 @@ from numpy.typing import NDArray
 
 from advcli.core.records import MapRecord
 from advcli.figures.colors import color, is_signed, legend, limit_of, overlay
+from advcli.figures.outlines import outlined
 from advcli.figures.overlays import Photo, photo_overlay
 from advcli.figures.panels import Bar, Tile, panel
+from advcli.figures.sizing import sized
 from advcli.figures.wording import said, short, subtitle, truth
 
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 Drawing = Callable[[], Pixels | bytes]
 
 
 def map_pictures(
-    image: Pixels, values: Map, record: MapRecord, *, photo: Photo | None = None, panel: bool, array: bool
+    image: Pixels,
+    values: Map,
+    record: MapRecord,
+    *,
+    photo: Photo | None = None,
+    panel: bool,
+    array: bool,
+    limit: float | None = None,
+    outline: Mask | None = None,
 ) -> Mapping[str, Drawing]:
     """Draw one explanation of one image.
 
@@ -30,6 +41,8 @@ def map_pictures(
         photo: the photograph and the part of it that the network saw; by default the picture itself.
         panel: draw the panel too.
         array: keep the map as float32 too.
+        limit: magnitude at the ends of the scale; by default the map's own, see ``limit_of``.
+        outline: part of the map (H, W) to draw a line around, or none.
 
     Returns:
         ``original``, ``map`` (in color, on its own scale), ``overlay`` (at the photograph's own size) and, if asked
@@ -37,34 +50,40 @@ def map_pictures(
     """
     pictures: dict[str, Drawing] = {
         "original": lambda: image,
-        "map": lambda: color(values, limit_of(values)),
-        "overlay": partial(photo_overlay, photo or Photo.whole(image), values),
+        "map": lambda: color(values, limit_of(values) if limit is None else limit),
+        "overlay": partial(photo_overlay, photo or Photo.whole(image), values, limit, outline),
     }
     if array:
         pictures["npy"] = partial(npy_bytes, values)
     if panel:
-        pictures["panel"] = partial(map_panel, image, [(values, record)])
+        pictures["panel"] = partial(map_panel, image, [(values, record)], limit, outline)
     return pictures
 
 
-def map_panel(image: Pixels, maps: Sequence[tuple[Map, MapRecord]]) -> Pixels:
+def map_panel(
+    image: Pixels, maps: Sequence[tuple[Map, MapRecord]], limit: float | None = None, outline: Mask | None = None
+) -> Pixels:
     """Compose one row for each explanation of one image: original, map, map over the picture.
 
     Args:
         image: as the network saw it, (H, W, 3).
         maps: explanations with their records, at least one, all of one model.
+        limit: magnitude at the ends of the scales; by default each map's own.
+        outline: part of the maps (H, W) to draw a line around, or none.
     """
     record = maps[0][1]
     rows = []
     for values, one in maps:
-        limit = limit_of(values)
+        end = limit_of(values) if limit is None else limit
+        over = overlay(image, values, end)
+        over = over if outline is None else outlined(sized(over), outline)
         layer = None if one.layer is None else f"layer {one.layer}"
         lines = (f"for {one.explained}", f"{one.score} score" if layer is None else layer)
         rows.append(
             [
                 Tile(image, "original", (said(one.prediction, one.probability), truth(one))),
-                map_tile(values, limit, str(one.method), lines),
-                Tile(overlay(image, values, limit), "over the picture", (meaning(signed=is_signed(values)),)),
+                map_tile(values, end, str(one.method), lines),
+                Tile(over, "over the picture", (meaning(signed=is_signed(values)),)),
             ]
         )
     case = record.case if len(maps) == 1 else None

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from advcli.figures.colors import limit_of, overlay, pale
+from advcli.figures.outlines import outlined
 from advcli.figures.sizing import enlarged, enlargement
 
 Pixels = NDArray[np.uint8]
@@ -85,13 +86,16 @@ def seen_box(width: int, height: int, size: tuple[int, int], resize: int) -> Box
     return left, top, min(left + wide, width), min(top + tall, height)
 
 
-def photo_overlay(photo: Photo, values: Map, limit: float | None = None) -> Pixels:
+def photo_overlay(
+    photo: Photo, values: Map, limit: float | None = None, outline: NDArray[np.bool_] | None = None
+) -> Pixels:
     """Lay a map over the photograph.
 
     Args:
         photo: and the part of it that the map is about.
         values: signed map (H, W), in any units.
         limit: magnitude at the ends of the scale; by default ``limit_of``.
+        outline: part of the map (H, W) to draw a line around, or none.
 
     Returns:
         Pixels of the photograph's size, small pictures enlarged by a whole factor: in color where the network saw it,
@@ -103,6 +107,8 @@ def photo_overlay(photo: Photo, values: Map, limit: float | None = None) -> Pixe
     left, top, right, bottom = (round(edge * factor) for edge in photo.box)
     inside = (slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1)))
     shown = overlay(pixels[inside], _stretched(values, *pixels[inside].shape[:2]), limit)
+    if outline is not None:
+        shown = outlined(shown, outline)
     if shown.shape == pixels.shape:
         return shown
     drawn = np.repeat(np.rint((pale(pixels) + 255) / 2), 3, axis=2).astype(np.uint8)

@@ -61,7 +61,8 @@ def uniform(draws: Draws) -> Levels:
 
 def gaussian(draws: Draws) -> Levels:
     """Every value normal around mid-grey with standard deviation ``SIGMA``, cut at black and white."""
-    return _normal_levels()[draws.bits(np.uint16, 3, *draws.size)]
+    levels: Levels = _normal_levels()[draws.bits(np.uint16, 3, *draws.size)]
+    return levels
 
 
 def salt(draws: Draws) -> Levels:

@@ -131,6 +131,12 @@ class Classifier:
         _finite(look.logits)
         return look
 
+    def with_network(self, network: nn.Module) -> "Classifier":
+        """Give a classifier that differs in its network alone, which has to fit what is known of this one."""
+        other = copy.copy(self)
+        other.network, other._low = network, None
+        return other
+
     def normalize(self, pixels: Tensor) -> Tensor:
         """Turn pixels in [0, 1] into what the network was trained on."""
         return (pixels - self._mean) / self._std

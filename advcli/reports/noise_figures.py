@@ -133,12 +133,12 @@ def _figures(rows: pd.DataFrame) -> Row:
         **wilson("hit_rate", hits, attempts),
         "mostly": ", ".join(shares) or None,
         "hits_by_class": ranked,
+        **_calibrated(rows, attempts),
         "hit_class_entropy": entropy(list(ranked.values())),
         "class_entropy": entropy(said),
         "median_probability": median(pd.Series(_values(rows, "probabilities"))),
         "median_max_logit": median(pd.Series(_values(rows, "max_logits"))),
         "median_energy": median(pd.Series(_values(rows, "energies"))),
-        **_calibrated(rows, attempts),
     }
 
 
@@ -147,7 +147,7 @@ def _calibrated(rows: pd.DataFrame, attempts: int) -> Row:
     if known.empty:
         return {}
     hits = int(pd.to_numeric(rows["calibrated_hits"]).sum())
-    return {"temperature": float(known.iloc[0]), **wilson("calibrated_hit_rate", hits, attempts)}
+    return {**wilson("calibrated_hit_rate", hits, attempts), "temperature": float(known.iloc[0])}
 
 
 def _fooling(rows: pd.DataFrame) -> Row:

@@ -115,6 +115,7 @@ class Prepared:
         preflight: what looks wrong, one sentence each.
         environment: facts beyond those of every run.
         block: rows that the network is shown; none without a network.
+        seconds: id of a case to the seconds that it took for each item; filled while working, where it is measured.
         exports: name of a file below ``tables/`` to what writes it, given the path of records.jsonl and its own.
     """
 
@@ -130,6 +131,7 @@ class Prepared:
     preflight: Sequence[str] = ()
     environment: Mapping[str, object] = field(default_factory=dict)
     block: int | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
     exports: Mapping[str, Callable[[Path, Path], None]] = field(default_factory=dict)
 
 

@@ -24,6 +24,7 @@ REPORT = "report.json"
 _OURS = (
     *(REPORT, RECORDS, SEEN, "records.parquet", "index.html", "images", "figures", "tables"),
     *("model.safetensors", "best.safetensors", "checkpoint.pt", "checkpoints"),  # of train
+    *("spectra", "films", "weightwatcher.log"),  # of esd
 )
 _LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what a killed run was writing; see ``images.writing.whole``
 

@@ -51,7 +51,7 @@ def run(config: RunConfig, command: Command) -> Report:
         worked, seconds, cases = _work_through(config, command, prepared)
         config.listener.phase("writing the report")
         summary = _summarize(config, command, prepared, cases)
-        return _finish(config, command, report, summary, worked, seconds)
+        return _finish(config, command, report, summary, _timings(prepared, worked, seconds))
 
 
 def first_report(
@@ -135,9 +135,7 @@ def _summarize(
     return prepared.summarize(read_table(config.out / PARQUET, list(prepared.columns)), cases)
 
 
-def _finish(
-    config: RunConfig, command: Command, report: Report, summary: Summary, worked: int, seconds: float
-) -> Report:
+def _finish(config: RunConfig, command: Command, report: Report, summary: Summary, timings: Timings) -> Report:
     """Write tables, charts, the page and the final report."""
     out, records = config.out, config.out / RECORDS
     doubted = doubts(summary.values, report.models)
@@ -153,7 +151,7 @@ def _finish(
             "summary": dict(summary.values),
             "tables": {name: f"tables/{name}.csv" for name in summary.tables},
             "figures": {name: f"figures/{name}.svg" for name in summary.charts},
-            "timings": Timings(seconds=seconds, images_per_second=worked / seconds if worked else None, images=worked),
+            "timings": timings,
             "finished": now(),
             "exit_code": INPUTS_UNUSABLE if summary.values.get("errors") else 0,
         }
@@ -161,6 +159,11 @@ def _finish(
     render_page(done, command.record, records, summary.charts, out / "index.html")
     save_report(out, done)
     return done
+
+
+def _timings(prepared: Prepared, worked: int, seconds: float) -> Timings:
+    rate = worked / seconds if worked else None
+    return Timings(seconds=seconds, images_per_second=rate, images=worked, cases=dict(prepared.seconds))
 
 
 def _axes(cases: Sequence[Case], before: Mapping[str, list[object]]) -> dict[str, list[object]]:

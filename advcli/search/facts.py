@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from advcli.core.goals import Goal
 from advcli.core.grid import SLACK
 from advcli.search.outcome import Outcome
 
@@ -29,18 +28,17 @@ def sizes(delta: np.ndarray, ending: str = "") -> dict[str, float | int]:
     }
 
 
-def outcome_facts(image: torch.Tensor, label: int, target: int, outcome: Outcome) -> dict[str, Any]:
+def outcome_facts(image: torch.Tensor, target: int, outcome: Outcome) -> dict[str, Any]:
     """Say what an attack's record says of one outcome.
 
     Args:
         image: (3, H, W), the clean pixels.
-        label: class of the image.
         target: class to reach, or -1.
         outcome: of the attack.
     """
     clean = image.cpu().numpy()
     return {
-        **_verdicts(label, target, outcome),
+        **_verdicts(target, outcome),
         "forward_passes": outcome.forward_passes,
         "backward_passes": outcome.backward_passes,
         "verification_passes": outcome.verification_passes,
@@ -49,11 +47,11 @@ def outcome_facts(image: torch.Tensor, label: int, target: int, outcome: Outcome
     }
 
 
-def _verdicts(label: int, target: int, outcome: Outcome) -> dict[str, bool | None]:
-    reached = bool(Goal.of(label, target).reached(outcome.logits[None])) if target >= 0 else None
+def _verdicts(target: int, outcome: Outcome) -> dict[str, bool | None]:
+    logits = outcome.logits.numpy()
     return {
-        "misclassified": bool(Goal.of(label).reached(outcome.logits[None])),
+        "misclassified": outcome.misclassified,
         "misclassified_as_saved": outcome.misclassified_as_saved,
-        "target_reached": reached,
+        "target_reached": bool(logits[target] > np.delete(logits, target).max()) if target >= 0 else None,
         "target_reached_as_saved": outcome.reached_as_saved if target >= 0 else None,
     }

@@ -74,28 +74,34 @@ class CountedModel:
             found[affordable] = self._look.vjp(cotangent[affordable], self._places[rows[affordable]])
         return found
 
-    def query(self, pixels: Tensor) -> Tensor:
-        """Look at several candidates of every row.
+    def query(self, pixels: Tensor, where: Tensor | None = None) -> Tensor:
+        """Look at several candidates of every row, or of some rows.
 
         Raises:
             ContractError: the pixels are not (N, Q, 3, H, W), or outside [0, 1].
         """
-        expected = self._rows.images.shape
-        if pixels.ndim != 5 or (len(pixels), *pixels.shape[2:]) != tuple(expected) or not pixels.shape[1]:
+        rows = self._chosen(where)
+        expected = (len(rows), *self._rows.images.shape[1:])
+        if pixels.ndim != 5 or (len(pixels), *pixels.shape[2:]) != expected or not pixels.shape[1]:
             name = type(self._attack).__name__
-            raise ContractError(
-                f"{name} queried {tuple(pixels.shape)}, not ({expected[0]}, Q, 3, *{tuple(expected[2:])})"
-            )
+            raise ContractError(f"{name} queried {tuple(pixels.shape)}, not ({expected[0]}, Q, 3, *{expected[2:]})")
         points = torch.arange(pixels.shape[1], device=pixels.device)
-        seen = points < self._left()[:, None]
-        logits = self._look.logits[self._places][:, None].repeat(1, len(points), 1)
+        seen = points < self._left()[rows][:, None]
+        logits = self._look.logits[self._places[rows]][:, None].repeat(1, len(points), 1)
         if seen.any():
             logits[seen] = self._classifier.look(pixels[seen].detach(), gradient=False).logits
-        self.exhausted = self.exhausted | ~seen.all(1)
-        self.forward = self.forward + seen.sum(1)
+        self.exhausted[rows[~seen.all(1)]] = True
+        self.forward.index_add_(0, rows, seen.sum(1))
         self.queried = True
-        self._visits(self._rows, self._kept, pixels.detach(), logits, seen)
+        self._judge(rows, pixels.detach(), logits, seen)
         return visible(logits, self._attack)
+
+    def _judge(self, rows: Tensor, pixels: Tensor, logits: Tensor, seen: Tensor) -> None:
+        """Tell what is kept of some rows, by their indices, of the points that were queried."""
+        some = self._kept[rows]
+        self._visits(self._rows[rows], some, pixels, logits, seen)
+        for name in some:
+            setattr(self._kept, name, getattr(self._kept, name).index_copy(0, rows, getattr(some, name)))
 
     def _left(self) -> Tensor:
         spent = self._rows.forward_passes + self._rows.backward_passes + self.forward + self.backward

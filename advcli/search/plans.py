@@ -1,6 +1,7 @@
 """What is attempted on one image under one attack: by eps, stage and restart, while the image survives."""
 
 import dataclasses
+import itertools
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from advcli.core.attack import Attack, Member, norm_of
+from advcli.core.attack import Attack, Composed, Member, norm_of
 from advcli.core.goals import Goal
 from advcli.core.grid import SLACK
 from advcli.core.norms import BALLS
@@ -17,7 +18,7 @@ from advcli.core.randomness import key
 from advcli.models.classifier import Classifier
 from advcli.search.attempt import Attempt
 from advcli.search.donors import donor_for
-from advcli.search.flow import Job
+from advcli.search.flow import Job, Race
 from advcli.search.outcome import Outcome
 
 
@@ -57,7 +58,7 @@ class AttackPlan:
             bound of the flow, which holds for each attempt alone.
     """
 
-    attack: Attack
+    attack: Attack | Composed
     name: str
     target: int = -1
     eps: tuple[float, ...] = (0.0,)
@@ -147,28 +148,73 @@ def _radius(problem: Problem, plan: AttackPlan, answer: Answer) -> float:
 def _at(problem: Problem, plan: AttackPlan, eps: float) -> Generator[Any, Any, Answer]:
     """Try all stages and their restarts while the image survives."""
     found: list[Answer] = []
-    left = plan.queries
-    for member in _members(problem, plan.attack):
-        for restart in range(getattr(member.attack, "restarts", 1)):
-            attempt = _attempt(problem, plan, member, restart, eps, left)
-            (outcome,) = yield [attempt]
-            stage = member.name or None
-            found.append(Answer(eps, outcome, stage=stage, restart=restart))
-            if left is not None:
-                left -= outcome.forward_passes + outcome.backward_passes
-            enough = outcome.reached_as_saved and plan.attack.traits.keeps == "first"
-            if enough or (left is not None and left <= 0):
+    for name, members in _stages(problem, plan.attack):
+        for restart in range(getattr(members[0].attack, "restarts", 1)):
+            left = None if plan.queries is None else plan.queries - sum(map(_passes, found))
+            if left is not None and left <= 0:
+                return _best(problem, plan, found)
+            attempts = [_attempt(problem, plan, member, restart, eps, left) for member in members]
+            outcomes = yield from _tried(attempts, plan, left)
+            found += [Answer(eps, outcome, stage=name or None, restart=restart) for outcome in outcomes]
+            if plan.attack.traits.keeps == "first" and found[-1].outcome.reached_as_saved:
                 return _best(problem, plan, found)
     return _best(problem, plan, found)
 
 
-def _members(problem: Problem, attack: Attack) -> tuple[Member, ...]:
-    name: Any = getattr(attack, "members", None)
-    return tuple(name(len(problem.classifier.card.classes))) if name is not None else (Member("", attack),)
+def _tried(attempts: list[Attempt], plan: AttackPlan, left: int | None) -> Generator[Any, Any, list[Outcome]]:
+    """Carry out the attempts of one stage; where one of them is enough and has succeeded, it is the last.
+
+    Args:
+        attempts: of the stage.
+        plan: they belong to.
+        left: passes that they may cost together; none for no bound. Where there is one they are made in turn, so that
+            each is given what the others left.
+    """
+    wanted = plan.attack.traits.keeps == "first"
+    if left is None:
+        outcomes: list[Outcome | None] = yield Race(attempts) if wanted and len(attempts) > 1 else attempts
+        winner = next((one for one in outcomes if one is not None), None) if None in outcomes else None
+        return [_charged(winner, attempts)] if winner else [one for one in outcomes if one is not None]
+    made: list[Outcome] = []
+    for attempt in attempts:
+        budget = left - sum(one.forward_passes + one.backward_passes for one in made)
+        if budget > 0:
+            made += yield [dataclasses.replace(attempt, queries=budget)]
+        if wanted and made[-1].reached_as_saved:
+            break
+    return made
+
+
+def _charged(winner: Outcome, attempts: list[Attempt]) -> Outcome:
+    """The winner of a race with the passes of all that took part.
+
+    The others are charged as many steps as the winner made, at the cost that their traits state. What they had really
+    done when they were given up depends on which rows shared a batch, which a result must not.
+    """
+    steps, others = winner.steps, len(attempts) - 1
+    forward, backward = attempts[0].attack.traits.cost
+    return dataclasses.replace(
+        winner,
+        forward_passes=winner.forward_passes + others * (steps + 1) * forward,
+        backward_passes=winner.backward_passes + others * steps * backward,
+    )
+
+
+def _passes(answer: Answer) -> int:
+    return answer.outcome.forward_passes + answer.outcome.backward_passes
+
+
+def _stages(problem: Problem, attack: Attack | Composed) -> list[tuple[str, list[Member]]]:
+    """Members of one name that follow one another, by their name; a plain attack is its own only member."""
+    if not isinstance(attack, Composed):
+        return [("", [Member("", attack)])]
+    members = attack.members(len(problem.classifier.card.classes))
+    return [(name, list(group)) for name, group in itertools.groupby(members, key=lambda member: member.name)]
 
 
 def _attempt(problem: Problem, plan: AttackPlan, member: Member, restart: int, eps: float, left: int | None) -> Attempt:
-    purpose = (plan.name, member.name, str(restart), str(plan.target))
+    aimed = (str(member.aim),) if member.aim else ()
+    purpose = (plan.name, member.name, str(restart), str(plan.target), *aimed)
     keys = key(problem.seed, problem.sha256, *purpose)
     donor = None
     if member.attack.traits.begins == "donor":

@@ -194,8 +194,10 @@ def new_rows(entering: list[tuple[int, Attempt]], device: torch.device, queries:
 
     attempts = [attempt for _, attempt in entering]
     images = torch.stack([attempt.image for attempt in attempts]).to(device)
-    donors = [attempt.donor for attempt in attempts if attempt.donor is not None]
-    given = {"donor": torch.stack(donors).to(device)} if donors else {}
+    # Where there is no donor, the image stands for it: not at the goal, so that the attack has to find another start.
+    donors = [attempt.image if attempt.donor is None else attempt.donor for attempt in attempts]
+    from_donor = attempts[0].attack.traits.begins == "donor"
+    given = {"donor": torch.stack(donors).to(device)} if from_donor else {}
     budgets = (one.queries if one.queries is not None else queries for one in attempts)
     zero = integers(0 for _ in attempts)
     return Rows(

@@ -31,20 +31,29 @@ def propose(pool: "Pool") -> None:
     rows, kept = pool.moving
     new, old = (~kept.begun).nonzero()[:, 0], kept.begun.nonzero()[:, 0]
     ahead = max(1, pool.classifier.block // len(rows))
-    proposals = _Proposals(pool.attack, rows[old], kept[old], ahead) if len(old) else None
+    begun = (_chosen_of(rows, old), _chosen_of(kept, old))
+    proposals = _Proposals(pool.attack, *begun, ahead) if len(old) else None
     shown = [rows.adversarial[new], *([proposals.pixels] if proposals else [])]
     logits = pool.classifier.look(torch.cat(shown), gradient=False).logits
     parts = []
     if len(new):
-        parts.append(_begun(pool, rows[new], kept[new], logits[: len(new)]))
+        parts.append(_begun(pool, _chosen_of(rows, new), _chosen_of(kept, new), logits[: len(new)]))
     if proposals is not None:
-        parts.append(_chosen(pool, proposals, kept[old], logits[len(new) :]))
-    order = torch.cat([new, old]).argsort()
-    rows, kept = (Rows.join(one)[order] for one in zip(*parts, strict=True))
+        parts.append(_chosen(pool, proposals, begun[1], logits[len(new) :]))
+    if len(parts) == 1:
+        ((rows, kept),) = parts
+    else:
+        order = torch.cat([new, old]).argsort()
+        rows, kept = (Rows.join(one)[order] for one in zip(*parts, strict=True))
     if pool.early_exit:
         pool.saving.check(rows, kept)
     stay = pool.leave(rows, kept)
-    pool.put(rows[stay], kept[stay])
+    pool.put(_chosen_of(rows, stay), _chosen_of(kept, stay))
+
+
+def _chosen_of(rows: Rows, places: Tensor) -> Rows:
+    """Rows at ascending places, without a copy where these are all."""
+    return rows if len(places) == len(rows) else rows[places]
 
 
 class _Proposals:
@@ -62,7 +71,7 @@ class _Proposals:
         device = rows.label.device
         which = torch.arange(len(rows), device=device).repeat_interleave(ahead)
         turn = torch.arange(ahead, device=device).repeat(len(rows))
-        many = rows[which]
+        many = rows if ahead == 1 else rows[which]
         age = many.age + turn
         self.many = many.replace(age=age, drawn=kept.origin[which] + (age + 1) * _STRIDE,
                                  forward_passes=many.forward_passes + turn)  # fmt: skip
@@ -114,7 +123,7 @@ def _chosen(pool: "Pool", proposals: _Proposals, kept: Rows, logits: Tensor) -> 
     seen = turns <= first[:, None]
     pixels = proposals.pixels.view(count, ahead, *proposals.pixels.shape[1:])
     pool.visits(rows, kept, pixels, logits.view(count, ahead, -1), seen)
-    taken = after[torch.arange(count, device=logits.device) * ahead + first]
+    taken = after if ahead == 1 else after[torch.arange(count, device=logits.device) * ahead + first]
     passes = rows.forward_passes + first + 1
     return taken.replace(forward_passes=passes, drawn=rows.drawn), kept
 

@@ -96,7 +96,7 @@ class Visits:
         count, points = seen.shape
         each = rows if points == 1 else rows[_repeated(count, points, seen.device)]
         flat_pixels, flat_logits = pixels.flatten(0, 1), logits.flatten(0, 1)
-        margin = Goal(each.label, each.target).margin(flat_logits).view(count, points)
+        margin = self._margin(each, flat_pixels, flat_logits).view(count, points)
         success = self.successes(each, flat_pixels, flat_logits).view(count, points) & seen
         distance = self._distances(each, flat_pixels, success)
         place, better = self._best(kept, success, margin.where(seen, -torch.inf), distance)
@@ -112,6 +112,14 @@ class Visits:
             for turn in range(kept.earlier.shape[1]):
                 now = (won & (kept.claims == CHECKS[turn])).nonzero()[:, 0]
                 kept.earlier[now, turn] = kept.pixels[now]
+
+    def _margin(self, each: Rows, pixels: Tensor, logits: Tensor) -> Tensor:
+        """Margins of points; where rows may roam beyond eps, a point out there stands behind all within."""
+        margin = Goal(each.label, each.target).margin(logits)
+        if self.limit is None or self.attack.traits.eps == "bound":
+            return margin
+        outside = beyond(pixels, each.images, each.eps, self.limit) > 0
+        return torch.where(outside, torch.finfo(margin.dtype).min, margin)
 
     def _distances(self, each: Rows, pixels: Tensor, success: Tensor) -> Tensor:
         """Distances (N, Q) of the successes where they matter; infinite elsewhere."""

@@ -4,13 +4,11 @@ WeightWatcher is imported here and nowhere else, and this module only in a proce
 it changes logging levels and warnings of the whole process, and with CUDA visible it computes in fp16.
 """
 
-import hashlib
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 import weightwatcher
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,7 +19,7 @@ from advcli.spectra.eigenvalues import eigenvalues_of, matrix_norm, shuffled_eig
 from advcli.spectra.parameters import parameters_of
 from advcli.spectra.power_law import FEW, SMALLEST, fit_tail
 from advcli.spectra.spectrum import Analysis, LayerSpectrum
-from advcli.spectra.weights import Layer, layers_of, plain_state
+from advcli.spectra.weights import Layer, fingerprint_of, layers_of, plain_state
 
 TRAPS_FROM = 100  # eigenvalues; below, WeightWatcher adds up the traps of five shuffles
 _TEXT = ("name", "longname", "layer_type", "status", "warning")
@@ -68,15 +66,6 @@ def analyze(
     fingerprint = fingerprint_of(state)
     spectra = tuple(_spectrum(layer, fingerprint, seed, traps=traps) for layer in layers)
     return Analysis(fingerprint, spectra, tuple(parameters_of(plain, plain_state(first) if first else None)))
-
-
-def fingerprint_of(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and values, whatever their order in the file."""
-    digest = hashlib.sha256()
-    for name, values in sorted(state.items()):
-        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-        digest.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _spectrum(layer: Layer, fingerprint: str, seed: int, *, traps: bool) -> LayerSpectrum:

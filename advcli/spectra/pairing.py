@@ -47,7 +47,8 @@ def differences(first: Sequence[Row], second: Sequence[Row]) -> list[dict[str, o
         row: dict[str, object] = {"layer": some["layer"], "name": some["name"]}
         for figure in COMPARED:
             a, b = (None if side is None else side.get(figure) for side in (one, other))
-            row |= {f"{figure}_a": a, f"{figure}_b": b, f"{figure}_difference": None if None in (a, b) else b - a}
+            difference = b - a if a is not None and b is not None else None
+            row |= {f"{figure}_a": a, f"{figure}_b": b, f"{figure}_difference": difference}
         row |= {"reading_a": one["reading"] if one else None, "reading_b": other["reading"] if other else None}
         rows.append(row)
     return rows

@@ -35,6 +35,7 @@ class Request:
         folder: where analyses are kept.
         trust: whether code in the file may run.
         first: file of the checkpoint that distances are measured from; none for no distances.
+        first_sha256: of that file.
         seed: of the shuffles.
         traps: look for correlation traps.
     """
@@ -43,6 +44,7 @@ class Request:
     folder: str
     trust: bool = False
     first: str | None = None
+    first_sha256: str | None = None
     seed: int = 0
     traps: bool = False
 

@@ -18,9 +18,10 @@ SUPPORTED: tuple[Reading, ...] = tuple(name for name, _, _ in RANGES)
 ENOUGH = 50  # eigenvalues; WeightWatcher's authors advise it, its default is 8
 ABOUT_ALPHA = (
     "alpha is read as its authors do: below 2 over-trained, 2 to 4 well trained, 4 to 6 partly trained, above 6 "
-    "under-trained. Some student reports read it the other way round, and call 2.7 mild over-fitting and 4.7 strong "
-    "regularization: a heavier tail (smaller alpha) means stronger correlations that were learned, and speaks of "
-    "over-training only below 2. Layers of pure noise often land between 2 and 6 too, so a layer with fewer than 50 "
+    "under-trained. The report that the recipe seed-004 follows reads it the other way round, and calls 2.74 mild "
+    "over-fitting and 4.71 strong regularization. A heavier tail (smaller alpha) means stronger correlations that were "
+    "learned, and speaks of over-training only below 2; and its 4.71 is of a layer with 27 eigenvalues, which can be "
+    "read neither way. Layers of pure noise often land between 2 and 6 too, so a layer with fewer than 50 "
     "eigenvalues, or whose shuffled weights give an alpha in the same range, is not read. Compare only networks of one "
     "architecture."
 )

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,18 @@ FORMAT = 1
 _EMPTY: dict[str, object] = {"eigenvalues": None, "shuffled": None}  # they are arrays of their own
 
 
-def place(folder: Path, fingerprint: str, settings: Mapping[str, object]) -> Path:
-    """Say where the analysis of a checkpoint belongs.
+def place(folder: Path, fingerprint: str, seed: int, first_sha256: str | None, *, traps: bool) -> Path:
+    """Say where the analysis of a checkpoint belongs: by everything that decides it.
 
     Args:
         folder: of all analyses.
         fingerprint: of the weights.
-        settings: what else decides the result.
+        seed: of the shuffles.
+        first_sha256: of the file that distances are measured from; none for no distances.
+        traps: whether correlation traps were looked for.
     """
-    text = json.dumps([FORMAT, fingerprint, dict(sorted(settings.items()))], default=str)
+    versions = [version(package) for package in ("weightwatcher", "numpy", "scipy", "torch")]
+    text = json.dumps([FORMAT, fingerprint, seed, first_sha256, traps, versions])
     return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
 
 

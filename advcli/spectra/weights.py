@@ -83,6 +83,15 @@ def layers_of(state: Mapping[str, Tensor]) -> list[Layer]:
     return found
 
 
+def fingerprint_of(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values, whatever their order in the file."""
+    digest = hashlib.sha256()
+    for name, values in sorted(state.items()):
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 def layer_name(key: str) -> str | None:
     """Name the layer that a tensor is the weight of; none where it is something else."""
     if key.endswith(_WEIGHT):
@@ -151,8 +160,9 @@ def _effective(key: str, values: Tensor, state: Mapping[str, Tensor]) -> Tensor:
     first, *rest = [other.detach().float() for other in others if other is not None]
     if not rest:  # magnitude g and direction v, one length for each output
         length = first.flatten(1).norm(dim=1).view(-1, *[1] * (first.ndim - 1))
-        return values * first / length
-    scale: Tensor = torch.dot(first, values.flatten(1) @ rest[0])
+        directed: Tensor = values * first / length
+        return directed
+    scale: Tensor = first @ (values.flatten(1) @ rest[0])
     return values / scale
 
 

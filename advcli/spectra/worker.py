@@ -1,7 +1,7 @@
 """The process that analyzes: reads requests, one line of JSON each, and answers each with one.
 
-    {"path": ..., "trust": ..., "first": ..., "folder": ..., "seed": ..., "traps": ...}
-    {"stored": path of the analysis, "fingerprint": ..., "log": what was printed}  or  {"error": ..., "log": ...}
+    {"path": ..., "folder": ..., ...}, the fields of ``pool.Request``
+    {"stored": path of the analysis, "log": what was printed}  or  {"error": ..., "log": ...}
 
 It runs with CUDA hidden and one BLAS thread, which ``pool.py`` sees to before anything is imported. Whatever the
 library prints goes into the answer, and nothing but answers to standard output.
@@ -12,11 +12,10 @@ import os
 import sys
 import tempfile
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from advcli.errors import AdvcliError, ModelError
+from advcli.errors import AdvcliError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,42 +33,6 @@ def main() -> None:
             answers.flush()
 
 
-def read_weights(path: Path, *, trust: bool) -> "dict[str, Tensor]":
-    """Read the weights of any file that holds a network or its state dict.
-
-    Args:
-        path: the file.
-        trust: whether code in it may run.
-
-    Raises:
-        ModelError: it is damaged, holds no weights, or is not trusted.
-    """
-    from advcli.models.loading.checkpoints import read_state_dict
-    from advcli.models.loading.file_format import file_format
-    from advcli.models.loading.pickles import load_pickle, module_in, state_dict_in
-    from advcli.models.loading.unsafe_formats import load_unsafe
-
-    kind = file_format(path)
-    if kind == "safetensors":
-        return read_state_dict(path)
-    if kind != "checkpoint":
-        return dict(load_unsafe(path, kind, trust=trust).state_dict())
-    loaded = load_pickle(path, trust=trust)
-    network = module_in(loaded)
-    return dict(network.state_dict()) if network is not None else state_dict_in(loaded, path)
-
-
-def settings_of(request: dict[str, Any], first: str | None) -> dict[str, object]:
-    """Say what decides an analysis beside the weights."""
-    packages = ("weightwatcher", "numpy", "scipy", "torch")
-    return {
-        "seed": request["seed"],
-        "traps": request["traps"],
-        "first": first,
-        **{package: version(package) for package in packages},
-    }
-
-
 def _answer(request: dict[str, Any]) -> dict[str, object]:
     try:
         return _analyzed(request)
@@ -82,23 +45,26 @@ def _answer(request: dict[str, Any]) -> dict[str, object]:
 
 
 def _analyzed(request: dict[str, Any]) -> dict[str, object]:
-    from advcli.spectra.analysis import analyze, fingerprint_of
+    from advcli.spectra.analysis import analyze
+    from advcli.spectra.reading import read_weights
     from advcli.spectra.store import load, place, save
+    from advcli.spectra.weights import fingerprint_of
 
-    path = Path(request["path"])
-    state = read_weights(path, trust=request["trust"])
-    if any(not hasattr(values, "is_floating_point") for values in state.values()):
-        raise ModelError(f"{path} holds more than tensors", "save network.state_dict()")
-    first = _first(request["first"], request["trust"]) if request["first"] else None
+    state = read_weights(Path(request["path"]), trust=request["trust"])
     fingerprint = fingerprint_of(state)
-    stored = place(Path(request["folder"]), fingerprint, settings_of(request, fingerprint_of(first) if first else None))
+    stored = place(
+        Path(request["folder"]), fingerprint, request["seed"], request["first_sha256"], traps=request["traps"]
+    )
     if load(stored) is None:
+        first = _first(request["first"], request["trust"]) if request["first"] else None
         save(stored, analyze(state, seed=request["seed"], traps=request["traps"], first=first))
-    return {"stored": str(stored), "fingerprint": fingerprint}
+    return {"stored": str(stored)}
 
 
 @lru_cache(maxsize=1)
 def _first(path: str, trust: bool) -> "dict[str, Tensor]":  # noqa: FBT001 - a key of the cache
+    from advcli.spectra.reading import read_weights
+
     return read_weights(Path(path), trust=trust)
 
 

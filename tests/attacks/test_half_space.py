@@ -22,7 +22,7 @@ from advcli.core.norms import BALLS
 from advcli.registry import implementation, names
 
 BATCHES = (1, 2, 7, 33)
-SHORTER = {"steps": 12, "restarts": 2, "queries": 30}  # settings of attacks that would make hundreds of steps
+SHORTER = {"steps": 12, "restarts": 2, "queries": 30, "gradient_queries": 10, "population": 20}  # settings of attacks that would make hundreds of steps
 # What is known of an attack in a norm: the radius, in distances to the boundary, at which it surely crosses; or in
 # words why nothing is.
 KNOWN = {
@@ -44,6 +44,15 @@ KNOWN = {
     ("ascent", None): "no ball: see test_ascent_walks_straight_to_its_target",
     ("deepfool", "linf"): "no ball: see test_deepfool", ("deepfool", "l2"): "no ball: see test_deepfool",
     ("deepfool", None): "no ball: see test_deepfool", ("jsma", None): "no ball: see test_jsma",
+    ("ddn", None): "no ball: see test_minimum_norm", ("cw", None): "no ball: see test_minimum_norm",
+    ("fmn", "l2"): "no ball: see test_minimum_norm", ("fmn", "linf"): "no ball: see test_minimum_norm",
+    ("fmn", "l1"): "no ball: see test_minimum_norm", ("fmn", "l0"): "no ball: see test_minimum_norm",
+    ("sigma-zero", None): "no ball: see test_minimum_norm", ("jpeg", None): "no ball: see test_controls",
+    ("uniform-noise", "linf"): "a random point", ("uniform-noise", "l2"): "a random point",
+    ("uniform-noise", "l1"): "a random point", ("blur", None): "no ball: see test_controls",
+    ("brightness", None): "no ball: see test_controls",
+    ("hopskipjump", "l2"): "no ball: see test_decisions", ("hopskipjump", "linf"): "no ball: see test_decisions",
+    ("boundary", None): "no ball: see test_decisions", ("one-pixel", None): "no ball: see test_one_pixel",
 }  # fmt: skip
 SHORT = 0.999  # a radius at which nothing can cross
 SCALE = {"linf": 1, "l2": 16, "l1": 150, "l0": 1000, None: 1}  # of a radius, for pictures of 8 x 8

@@ -1,6 +1,6 @@
 """How many pictures of noise a run looks at per second, against the loop of seed 004 that takes one at a time.
 
-    python -m tests.benchmarks.noise [--attempts 2000] [--rounds 3] [--threads 2] [--model FILE --arch NAME --mean … --std …]
+    python -m tests.benchmarks.noise [--threads 2] [--model FILE --arch NAME --mean … --std …]
 
 Each figure is a ratio inside one process: loop and run in turn, medians of the rounds. ``run`` is the whole run, noise,
 pictures, records and report included; ``look`` is the work alone, until the last record. The noise itself is measured
@@ -43,7 +43,9 @@ def main() -> None:
             ]
             loop, look, whole = (statistics.median(column) for column in zip(*rows, strict=True))
             ratios = [statistics.median(row[place] / row[0] for row in rows) for place in (1, 2)]
-            print(f"{precision:10} {loop:9.0f} {look:9.0f} {whole:9.0f} {ratios[0]:10.2f} {ratios[1]:10.2f}", flush=True)
+            print(
+                f"{precision:10} {loop:9.0f} {look:9.0f} {whole:9.0f} {ratios[0]:10.2f} {ratios[1]:10.2f}", flush=True
+            )
 
 
 def _round(options, request, precision, out, clock):

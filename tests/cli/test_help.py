@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-COMMANDS = ("attack", "compare", "explain", "mask", "saliency", "train")
+COMMANDS = ("attack", "compare", "explain", "mask", "noise-search", "saliency", "train")
 HEAVY = {
     "torch",
     "torchvision",

@@ -226,7 +226,8 @@ def test_every_norm_has_a_default_eps(norm, size, text):
 @pytest.mark.parametrize(
     ("norm", "text", "hint"),
     [
-        ("linf", "8", "did you mean 8/255?"), ("linf", "0.5/0.1", "did you mean"), ("linf", "1000", "did you mean 8/255?"),
+        ("linf", "8", "did you mean 8/255?"), ("linf", "0.5/0.1", "did you mean"),
+        ("linf", "1000", "did you mean 8/255?"),
         ("l2", "56", "did you mean 0.5?"), ("l1", "3073", "did you mean 12?"), ("l0", "0.5", "number of values"),
         ("l0", "3073", "did you mean 31?"),
     ],

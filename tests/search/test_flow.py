@@ -90,7 +90,7 @@ def test_places_are_refilled_and_what_a_row_remembers_follows_it(on_flat, attack
 def test_the_passes_that_are_counted_are_those_of_the_network(trained, attempts):
     classifier = copy.copy(trained.classifier)
     classifier.network = copy.deepcopy(classifier.network)
-    made = attempts(Pgd(steps=6), classifier, trained.images, trained.labels, None, 0.05)
+    made = attempts(Pgd(steps=6), classifier, trained.images, trained.labels, None, 0.1)
 
     def run(early_exit):
         found = []

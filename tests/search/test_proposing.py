@@ -19,10 +19,10 @@ def looking_ahead(classifier, proposals):
 @pytest.mark.parametrize("early_exit", [True, False])
 @pytest.mark.parametrize("eps", [50, 20])
 def test_the_result_is_the_same_for_any_number_of_proposals_at_once(on_flat, brightness, attacks, early_exit, eps):
-    asked = (attacks["Climb"](), 100, 110, 90, 120, 127, 60)
+    asked = (attacks["Climb"](steps=15), 100, 110, 90, 120, 127, 60)
     found = [
         on_flat(*asked, eps=100, classifier=looking_ahead(brightness, ahead), batch_size=size, early_exit=early_exit)
-        for ahead, size in ((16, 1), (16, 6), (16, 4), (64, 1), (64, 6), (200, 6))
+        for ahead, size in ((16, 1), (16, 6), (64, 4), (200, 1))
     ]
     assert found[0].rank.unique().numel() > 1
     for other in found[1:]:
