@@ -44,7 +44,7 @@ def explain(
     Examples:
       advcli explain photos/ --model resnet18 --method grad-cam
       advcli explain photos/ --method gradient --method integrated-gradients:steps=9
-      advcli explain photos/ --method grad-cam --method smoothgrad --ensemble mean --grade
+      advcli explain photos/ --method grad-cam --method smoothgrad --grade
     """
     if list_:
         list_methods("attribution")

@@ -78,7 +78,7 @@ def test_the_table_ranks_the_methods_with_intervals(reference, report, lines):
 
 
 def test_the_time_that_a_case_takes_is_in_the_timings_alone(reference, report):
-    assert set(report["timings"]["cases"]) == set(line["case"] for line in report["summary"]["cases"])
+    assert set(report["timings"]["cases"]) == {line["case"] for line in report["summary"]["cases"]}
     assert all(seconds > 0 for seconds in report["timings"]["cases"].values())
     assert "seconds" not in (reference / "records.jsonl").read_text()
 
