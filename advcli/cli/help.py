@@ -44,7 +44,7 @@ class FrontPage(TyperGroup):
         for panel, rows in panels.items():
             lines += ["", f"{panel}:"]
             for name, idea in rows:
-                lines += _entry(name, idea, left=12)
+                lines += _entry(name, idea, left=16)
         lines += ["", "Options:"]
         for parameter in _shown(self.get_params(ctx)):
             lines += _entry(*_record(parameter))
