@@ -11,16 +11,12 @@ from advcli.attributions._rectified import rectified_gradient
 from advcli.core.attribution import Traits
 from advcli.core.scores import Target
 from advcli.core.shapes import Maps
-from advcli.models.classifier import Classifier
 from advcli.models.rectifiers import no_relu
 from advcli.models.view import View
 
 TRAITS = Traits(watches="relus")
 
-
-def refusal(classifier: Classifier) -> str | None:
-    """Refuse a network without ReLUs, on which this would be the plain gradient."""
-    return no_relu(classifier, "deconvnet")
+refusal = no_relu
 
 
 def deconvnet(

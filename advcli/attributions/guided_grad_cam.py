@@ -21,7 +21,7 @@ TRAITS = Traits(watches="layer")
 
 def refusal(classifier: Classifier) -> str | None:
     """Refuse a network without a layer that can be read, or without ReLUs."""
-    return no_layer(classifier) or no_relu(classifier, "guided-grad-cam")
+    return no_layer(classifier) or no_relu(classifier)
 
 
 def guided_grad_cam(

@@ -192,7 +192,7 @@ def explain_cases(config: ExplainConfig, classifiers: Sequence[Classifier], firs
         for method in config.methods:
             reason = method.refusal(classifier)
             if reason is not None:
-                refused[method.id] = reason
+                refused[method.id] = f"{method.name}: {reason}"
         sentences.update(dict.fromkeys([*skipped, *refused.values()]))
         kept: list[Cell] = [cell for cell in cells if cell.method.id not in refused]
         if config.ensemble:

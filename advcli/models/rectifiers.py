@@ -73,20 +73,15 @@ def rectifying(rule: Rule) -> Callable[[object], AbstractContextManager[Rectifyi
     return lambda _kept: Rectifying(rule)
 
 
-def no_relu(classifier: Classifier, method: str) -> str | None:
-    """Say why rerouting the ReLUs of a network does nothing; none where it has some.
-
-    Args:
-        classifier: is run once.
-        method: name of the method that asks.
-    """
+def no_relu(classifier: Classifier) -> str | None:
+    """Say why rerouting the ReLUs of a network does nothing; none where it has some. The network is run once."""
     with torch.no_grad(), Rectifying("guided") as mode:
         classifier.network(probe_pixels(classifier))
     if mode.rerouted:
         return None
     own = f" (it has {', '.join(sorted(mode.others))})" if mode.others else ""
     return (
-        f"{method} reroutes relus and {classifier.card.name} has none{own}: the map would be the plain gradient; "
+        f"{classifier.card.name} has no relus that can be rerouted{own}, the map would be the plain gradient: "
         "use a method that needs none, such as gradient or smoothgrad"
     )
 

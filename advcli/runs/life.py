@@ -45,7 +45,7 @@ def run(config: RunConfig, command: Command) -> Report:
         report = first_report(config, command, prepared, before, started)
         if before is not None:
             require_same(before, report, config.out)
-        for text in report.preflight:
+        for text in (*(f"left out: {one}" for one in report.skipped), *report.preflight):
             config.listener.warn(text)
         save_report(config.out, report)
         worked, seconds, cases = _work_through(config, command, prepared)
