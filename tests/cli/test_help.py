@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-COMMANDS = ("attack", "compare", "explain", "mask", "noise-search", "saliency", "train")
+COMMANDS = ("attack", "compare", "esd", "explain", "mask", "noise-search", "saliency", "train")
 HEAVY = {
     "torch",
     "torchvision",
