@@ -216,3 +216,39 @@ def test_guided_grad_cam_is_the_product_of_the_two(trained):
             reference.attribute(leaf, target=trained.labels, interpolate_mode="bilinear").detach().double().sum(1)
         )
     assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "agrees", "count"),
+    [("resnet18", True, 17), ("regnet_y_400mf", True, 65), ("densenet121", False, 121), ("googlenet", False, 57)],
+)
+def test_of_torchvisions_networks_captum_is_right_where_all_relus_are_modules(make_classifier, name, agrees, count):
+    from torchvision import models
+
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # GoogLeNet's weights
+        torch.manual_seed(0)
+        options = {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
+        network = models.get_model(name, weights=None, num_classes=5, **options).double().eval()
+
+    class Exact(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, pixels):
+            return self.network(pixels.double()).float()
+
+    classifier = make_classifier(Exact(), (64, 64), classes=5, block=1)
+    pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad(), Rectifying("guided") as mode:
+        classifier.network(pixels)
+    assert mode.rerouted == count
+    found = maps(RULES["guided"][0], classifier, pixels, torch.tensor([2]))
+    expected = captums(captum.attr.GuidedBackprop, Exact(), pixels, torch.tensor([2]))
+    apart = float((found - expected).abs().max() / expected.abs().max())
+    assert apart < 1e-5 if agrees else apart > 0.05
+    if name == "googlenet":  # the plain gradient, and captum does not say so
+        plain = maps(gradient, classifier, pixels, torch.tensor([2]))
+        assert torch.allclose(expected, plain, rtol=1e-4, atol=1e-5 * float(plain.abs().max()))
