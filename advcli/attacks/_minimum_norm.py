@@ -41,6 +41,6 @@ def farthest(images: Pixels) -> Pixels:
     return torch.maximum(images, 1 - images)
 
 
-def on_grid(pixels: Pixels) -> Pixels:
-    """Round to the nearest levels of an eight-bit picture."""
+def on_grid(pixels: Tensor) -> Tensor:
+    """Round values of any shape to the nearest levels of an eight-bit picture."""
     return (pixels * LEVELS).round() / LEVELS
