@@ -16,13 +16,14 @@ from advcli.attacks.ascent import Ascent
 from advcli.attacks.fgsm import Fgsm
 from advcli.attacks.gaussian_noise import GaussianNoise
 from advcli.attacks.pgd import Pgd
-from advcli.core.attack import norm_of
+from advcli.core.attack import Composed, norm_of
 from advcli.core.grid import beyond
 from advcli.core.norms import BALLS
 from advcli.registry import implementation, names
 
 BATCHES = (1, 2, 7, 33)
-SHORTER = {"steps": 12, "restarts": 2, "queries": 30, "gradient_queries": 10, "population": 20}  # settings of attacks that would make hundreds of steps
+# Settings of attacks that would make hundreds of steps or queries.
+SHORTER = {"steps": 12, "restarts": 2, "queries": 30, "gradient_queries": 10, "population": 20}
 # What is known of an attack in a norm: the radius, in distances to the boundary, at which it surely crosses; or in
 # words why nothing is.
 KNOWN = {
@@ -99,6 +100,12 @@ def radii(attack, count):
     return torch.linspace(0.01, 0.1, count) * SCALE[norm_of(attack)]
 
 
+def searches(attack, classes):
+    """Number of searches that an attack makes on each picture: of a composed one that keeps the smallest, many."""
+    smallest = isinstance(attack, Composed) and attack.traits.keeps == "smallest"
+    return len(attack.members(classes)) if smallest else 1
+
+
 def assert_same(first, second):
     assert first.differences(second) == []
 
@@ -126,7 +133,7 @@ def test_an_attack_keeps_its_contract(half_space, run_attack, name, settings, cl
         if attack.traits.eps == "bound":
             assert (beyond(pixels, problem.images, eps, BALLS[norm_of(attack)]) <= 0).all()
     assert attack.traits.needs == "gradient" or not found.backward_passes.any()
-    assert found.verification_passes.double().mean() <= 3 or count < 33
+    assert found.verification_passes.double().mean() <= 3 * searches(attack, classes) or count < 33
     # The verdict is the closed form's.
     reached = found.goal.reached(problem.logits(found.pixels))
     assert torch.equal(found.goal.reached(problem.logits(found.saved)), found.rank == 2)
@@ -153,7 +160,7 @@ def test_an_attack_on_a_trained_network_knows_no_batch(trained, run_attack, name
     found = [run_attack(*asked, batch_size=size) for size in (40, 7)]
     assert_same(*found)
     assert found[0].rank.any() or attack.traits.needs != "gradient"
-    assert found[0].verification_passes.double().mean() <= 3
+    assert found[0].verification_passes.double().mean() <= 3 * searches(attack, 5)
 
 
 @pytest.mark.parametrize(("name", "settings"), variants())
@@ -166,7 +173,7 @@ def test_early_exit_changes_no_verdict(trained, run_attack, name, settings):
     lost = early.rank == 0
     assert torch.equal(early.pixels[lost], late.pixels[lost])
     assert (early.forward_passes <= late.forward_passes).all()
-    assert late.verification_passes.double().mean() <= 3
+    assert late.verification_passes.double().mean() <= 3 * searches(attack, 5)
 
 
 def reach_of(problem, norm):
