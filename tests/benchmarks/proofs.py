@@ -26,6 +26,7 @@ from advcli.attacks.square import Square
 from advcli.core.attack import Traits
 from advcli.core.randomness import key
 from advcli.images.datasets import load_labelled
+from advcli.images.reading import decode, read_bytes
 from advcli.images.samples import samples
 from advcli.models.classifier import Classifier
 from advcli.models.loading import ModelRequest, load_network
@@ -82,7 +83,7 @@ def pictures(classifier, folder, count):
     from PIL import Image
 
     rng, cut = np.random.default_rng(0), []
-    sources = [np.asarray(Image.open(one.path).convert("RGB")) for one in samples()]
+    sources = [np.asarray(decode(read_bytes(one.location), one.path)) for one in samples()]
     for place in range(count):
         source = sources[place % len(sources)]
         edge = int(rng.integers(96, 300))
