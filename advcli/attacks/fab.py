@@ -17,6 +17,7 @@ from advcli.core.rows import Rows
 from advcli.core.shapes import Flags
 from advcli.registry import Range
 
+_BEHIND = 0.1  # how far behind the place where it expects the boundary the final search looks, of the way to a success
 _LOOKS = 3  # of the final search, on the line from the image to the nearest success
 
 
@@ -27,7 +28,8 @@ class Fab:
     Each step replaces the logits by their tangents, finds the nearest boundary between the label and another class,
     and goes a little behind it: to a mixture of what is nearest to the current point and what is nearest to the image,
     both within [0, 1]. Behind a boundary a row goes back toward the image by a tenth of its way. The nearest success is
-    kept; at the end three points of the line from the image to it are looked at, each where a linear margin would be 0.
+    kept; at the end three points of the line from the image to it are looked at, each just behind the place where a
+    linear margin would be 0.
 
     Args:
         norm: in which the perturbation is to be small.
@@ -103,14 +105,18 @@ class Fab:
 
 
 def _search(rows: Rows, margin: Tensor, searching: Tensor, begins: Tensor) -> None:
-    """Look where the margin would be 0 on the line to the nearest success, if it were linear between the last two."""
+    """Look a little behind the place on the line to the nearest success where a margin linear in between would be 0.
+
+    Exactly there, a rounding error would decide.
+    """
     looked = searching & ~begins
     higher, lower = looked & (margin > 0), looked & (margin <= 0)
     rows.high, rows.low = torch.where(higher, rows.share, rows.high), torch.where(lower, rows.share, rows.low)
     rows.high_margin = torch.where(higher, margin, rows.high_margin)
     rows.low_margin = torch.where(lower, margin, rows.low_margin)
     across = (rows.high_margin - rows.low_margin).clamp(min=1e-300)
-    rows.share = rows.low + (rows.high - rows.low) * (-rows.low_margin / across).clamp(0, 1)
+    boundary = (-rows.low_margin / across).clamp(0, 1)
+    rows.share = rows.low + (rows.high - rows.low) * (boundary + _BEHIND * (1 - boundary))
     # Without a success there is nothing to search, and the row has finished.
     looks = torch.where(torch.isfinite(rows.size), rows.looks + 1, _LOOKS + 1)
     rows.looks = torch.where(searching, looks, rows.looks)

@@ -30,8 +30,8 @@ class Square:
     In linf every value of the picture stays ``eps`` away from the image, or at 0 or 1; a proposal draws a window and
     one sign for each of its colors. In l2 the perturbation stays ``eps`` long, where [0, 1] allows; a proposal takes
     what a second window holds away and adds it to the first, in the shape of two peaks of opposite sign. Windows and
-    signs are drawn for every row by itself, and a window can lie at any place inside the picture. l1 is as l2, with sums
-    of absolute values for lengths, and the nearest point of ball and [0, 1] for every proposal.
+    signs are drawn for every row by itself, and a window can lie at any place inside the picture. l1 is as l2, with
+    sums of absolute values for lengths, and the nearest point of ball and [0, 1] for every proposal.
 
     Args:
         norm: of the ball; its radius is each row's ``eps``, in pixel units.
@@ -75,7 +75,7 @@ class Square:
         return accepted
 
     def window_sides(self, rows: Rows) -> Tensor:
-        """Side of each row's next window in pixels, int64 (N,): at least 1; in l2 and l1 odd, and at least 3 if 3 fit."""
+        """Side of each row's next window in pixels, int64 (N,): at least 1; in l2, l1 odd and, if 3 fit, at least 3."""
         height, width = rows.images.shape[2:]
         proposals = wide(rows.age)
         if self.rescale_schedule:

@@ -8,8 +8,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from advcli.errors import AdvcliError, NoInputError
-from advcli.models.loading import ModelRequest, custom, load_network
+from advcli.errors import AdvcliError, NoInputError, UsageError
+from advcli.models.loading import ModelRequest, custom, load_network, requests_for
 from advcli.runs.classifiers import model_names
 from advcli.runs.grid import natural
 from advcli.runs.ledger import digest_of
@@ -84,9 +84,12 @@ def find_checkpoints(names: Sequence[str], weights: str | None, *, trust: bool) 
 
     Raises:
         NoInputError: a folder holds no checkpoint.
+        UsageError: nothing takes the weights.
         ModelError: a model by name cannot be loaded.
     """
     folder = Path(names[0]).expanduser()
+    if len(names) == 1 and weights is not None and folder.exists():
+        raise UsageError(f"{names[0]} takes no --weights {weights}", "it is for models by name and FILE.py:FUNCTION")
     if len(names) == 1 and folder.is_dir():
         files = checkpoint_files(folder)
         if not files:
@@ -97,8 +100,8 @@ def find_checkpoints(names: Sequence[str], weights: str | None, *, trust: bool) 
         )
     kind: Kind = "model" if len(names) == 1 else "pair" if len(names) == 2 else "course"
     plain = [_final(name) for name in names]
-    titles = model_names([ModelRequest(name) for name in plain])
-    both = [_named(name, title, weights, trust=trust) for name, title in zip(plain, titles, strict=True)]
+    requests = requests_for(plain, ModelRequest(weights=weights, trust=trust))
+    both = [_named(request, title) for request, title in zip(requests, model_names(requests), strict=True)]
     return Checkpoints(
         kind, tuple(both) if kind != "course" else tuple(sorted(both, key=lambda one: natural(one.name)))
     )
@@ -132,11 +135,10 @@ def _final(name: str) -> str:
     return str(files[-1])
 
 
-def _named(name: str, title: str, weights: str | None, *, trust: bool) -> Checkpoint:
-    path = Path(name).expanduser()
-    if path.is_file() and not custom.is_custom(name):
-        return _read(path, title, trust=trust)
-    request = ModelRequest(name, weights=weights, trust=trust)
+def _named(request: ModelRequest, title: str) -> Checkpoint:
+    path = Path(request.name).expanduser()
+    if path.is_file() and not custom.is_custom(request.name):
+        return _read(path, title, trust=request.trust)
     state = state_of(request)
     layers = listed_layers({key: tuple(values.shape) for key, values in state.items()})
     return Checkpoint(title, None, request, layers=tuple(layers), fingerprint=fingerprint_of(state))

@@ -183,6 +183,8 @@ def _cases(
         for layer in layers:
             of_case.setdefault(layer["case"], []).append(layer)
     for case, axes in cases.items():
+        if axes.get("name") is None:  # no checkpoint could be read
+            continue
         rows = of_case.get(case, [])
         row: dict[str, object] = {"case": case, **axes}
         if rows:

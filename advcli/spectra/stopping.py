@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from advcli.spectra.readings import mean_alpha
+from advcli.spectra.pool import Pool, Request
+from advcli.spectra.readings import mean_alpha, read_alpha
+from advcli.spectra.store import load
 
 LOW, HIGH = 2.0, 6.0  # outside, the authors call a network over-trained or under-trained
 PATIENCE = 5  # epochs
@@ -111,3 +113,26 @@ def in_hindsight(
             gained = None if accuracy is None or last is None else accuracy - last
             return Stopped(cue.epoch, accuracy, last, gained, every[-1].epoch - cue.epoch)
     return None
+
+
+def cue_of_checkpoint(pool: Pool, request: Request, epoch: int) -> Cue | None:
+    """Analyze a checkpoint that a training has just written.
+
+    Args:
+        pool: of the processes that analyze; the training goes on with what it found as it was.
+        request: names the file, and the folder where analyses are kept.
+        epoch: of the checkpoint.
+
+    Returns:
+        What ``AlphaStop.observe`` takes; none where the checkpoint cannot be analyzed.
+    """
+    answer = pool.ask(request)
+    analysis = load(answer.stored) if answer.stored is not None else None
+    if analysis is None:
+        return None
+    rows = [one for one in analysis.layers if one.columns]
+    alphas = [one.columns["alpha"] if one.words.get("status") == "success" else None for one in rows]
+    readings = [
+        read_alpha(alpha, one.alpha_null, len(one.eigenvalues))[0] for alpha, one in zip(alphas, rows, strict=True)
+    ]
+    return cue_of(epoch, alphas, readings)

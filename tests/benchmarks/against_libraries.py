@@ -15,8 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from advcli.engine.drive import drive, new_rows
-from advcli.engine.outcome import AS_SAVED
 
 from advcli.attacks.fgsm import Fgsm
 from advcli.attacks.pgd import Pgd
@@ -30,6 +28,8 @@ from advcli.models.classifier import Classifier
 from advcli.models.layers import pick_layer
 from advcli.models.loading import ModelRequest, load_network
 from advcli.models.view import View
+from advcli.search.attempt import Attempt
+from advcli.search.flow import drive
 
 EPS = 8 / 255
 
@@ -71,9 +71,11 @@ def pictures(count, folder):
 
 
 def ours(attack, classifier, images, labels):
-    keys = torch.tensor([key(0, str(place), "benchmark") for place in range(len(images))])
-    rows = new_rows(images, labels, torch.full_like(labels, -1), keys, EPS)
-    return lambda: float((drive(attack, classifier, rows, in_flight=128).rank != AS_SAVED).float().mean())
+    attempts = [
+        Attempt(classifier, attack, images[place], int(labels[place]), eps=EPS, key=key(0, str(place), "benchmark"))
+        for place in range(len(images))
+    ]
+    return lambda: statistics.mean(not one.reached_as_saved for one in drive(attempts, batch_size=128))
 
 
 def theirs(attack, model, images, labels):

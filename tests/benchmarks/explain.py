@@ -99,8 +99,40 @@ def contests(images):
     yield "ig-50 / captum in 8s", ours("integrated-gradients"), lambda: integrated.attribute(images, **chunks)
     yield "smoothgrad-25 / captum", ours("smoothgrad"), lambda: noisy.attribute(images, **smooth)
     yield "smoothgrad-25 / captum in 8s", ours("smoothgrad"), smooth_8
+    occluded = {"sliding_window_shapes": (3, 32, 32), "strides": (3, 16, 16), "baselines": 0.5, "target": labels}
+    occlusion = captum.attr.Occlusion(plain)
+
+    def occlusion_16():
+        return occlusion.attribute(images, perturbations_per_eval=16, **occluded)
+
+    yield "occlusion 32/16 / captum", ours("occlusion"), lambda: occlusion.attribute(images, **occluded)
+    yield "occlusion 32/16 / captum in 16s", ours("occlusion"), occlusion_16
+    yield "rise-500 / its authors' way", ours("rise:masks=500"), plain_rise(plain, images, labels)
     yield "gradient / captum", ours("gradient"), lambda: saliency.attribute(images, target=labels, abs=False)
     yield "gradient, input-x, cam / captum", ours("gradient", "input-x-gradient", "grad-cam"), three
+
+
+def plain_rise(network, images, labels, count=500, chunk=100):
+    """RISE as its authors' code does it, drawing included: the masks of one image at a time, in chunks."""
+
+    def run():
+        maps = []
+        for image, label in zip(images, labels, strict=True):
+            total = torch.zeros(224, 224)
+            for _ in range(0, count, chunk):
+                grids = (torch.rand(chunk, 1, 7, 7) < 0.5).float()
+                large = torch.nn.functional.interpolate(grids, (256, 256), mode="bilinear", align_corners=False)
+                moves = torch.randint(0, 32, (chunk, 2)).tolist()
+                masks = torch.stack(
+                    [one[:, y : y + 224, x : x + 224] for one, (y, x) in zip(large, moves, strict=True)]
+                )
+                with torch.no_grad():
+                    scores = network(image * masks).softmax(1)[:, label]
+                total += (scores[:, None, None] * masks[:, 0]).sum(0)
+            maps.append(total / count / 0.5)
+        return torch.stack(maps)
+
+    return run
 
 
 def timed(work):

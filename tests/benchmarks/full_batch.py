@@ -78,7 +78,7 @@ def main():
     for precision in ("fp32", "bf16"):
         classifier = Classifier(*load_network(ModelRequest()), precision=precision)
         attempts = [
-            Attempt(classifier, attack, images[k], int(labels[k]), eps=EPS, key=tuple(key(0, str(k), "benchmark")))
+            Attempt(classifier, attack, images[k], int(labels[k]), eps=EPS, key=key(0, str(k), "benchmark"))
             for k in range(len(images))
         ]
 

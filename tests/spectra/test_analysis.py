@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from advcli.spectra.pool import Pool, Request
+from advcli.spectra.stopping import cue_of_checkpoint
 from advcli.spectra.store import load, place, save
 
 
@@ -138,3 +139,11 @@ def test_a_process_that_dies_is_an_answer_too(tmp_path, monkeypatch):
     )
     with Pool(1) as pool:
         assert "ended with exit code" in pool.ask(Request("x", str(tmp_path))).error
+
+
+def test_a_training_hears_of_the_alphas_of_its_checkpoint(network, pool, tmp_path):
+    torch.save(network.state_dict(), tmp_path / "epoch1.pt")
+    cue = cue_of_checkpoint(pool, Request(str(tmp_path / "epoch1.pt"), str(tmp_path)), 1)
+    assert cue.epoch == 1
+    assert cue.alpha is None or cue.alpha > 1
+    assert cue_of_checkpoint(pool, Request(str(tmp_path / "none.pt"), str(tmp_path)), 1) is None
