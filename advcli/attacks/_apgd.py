@@ -80,6 +80,13 @@ def loss_for(classes: int) -> LossName:
     return "dlr" if classes >= LEAST_CLASSES else "margin"
 
 
+def remark_for(name: str, classes: int) -> str | None:
+    """Say that the loss is not what an attack is called after."""
+    if classes >= LEAST_CLASSES:
+        return None
+    return f"{name}: the DLR loss needs {LEAST_CLASSES} classes; with {classes} the loss is the margin"
+
+
 def begin(rows: Rows, norm: Norm, steps: int) -> None:
     """Go to a random point on the edge of the ball (l1: anywhere), and remember nothing yet.
 

@@ -48,3 +48,7 @@ class ApgdDlr:
     def step(self, rows: Rows, logits: Tensor, model: Model) -> None:
         """Take one step, after a look back where a checkpoint is due."""
         _apgd.advance(rows, logits, model, _apgd.loss_for(logits.shape[1]), self.norm, self.steps)
+
+    def remark(self, classes: int) -> str | None:
+        """Say where there are too few classes for the loss."""
+        return _apgd.remark_for("apgd-dlr", classes)

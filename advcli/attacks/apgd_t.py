@@ -7,6 +7,7 @@ https://arxiv.org/abs/2103.01208, section 4.4 (five targets in l1).
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from advcli.attacks import _apgd
 from advcli.attacks.apgd_dlr import ApgdDlr
 from advcli.core.attack import Member, Traits
 
@@ -36,3 +37,7 @@ class ApgdT:
         """One search toward each class that is aimed at."""
         attack = ApgdDlr(self.norm, self.steps)
         return tuple(Member("apgd-t", attack, rank) for rank in range(1, min(self.targets, classes - 1) + 1))
+
+    def remark(self, classes: int) -> str | None:
+        """Say where there are too few classes for the loss."""
+        return _apgd.remark_for("apgd-t", classes)

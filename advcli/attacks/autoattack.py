@@ -7,6 +7,7 @@ https://arxiv.org/abs/2103.01208, section 5.
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from advcli.attacks import _apgd
 from advcli.attacks.apgd_ce import ApgdCe
 from advcli.attacks.apgd_t import ApgdT
 from advcli.attacks.fab_t import FabWithin
@@ -48,3 +49,7 @@ class Autoattack:
         within = tuple(Member("fab-t", FabWithin(self.norm, steps), member.aim) for member in toward)
         last = Square(norm=self.norm, steps=self.queries or (100 if quick else 5000), rescale_schedule=quick)
         return (Member("apgd-ce", first), *toward, *(() if quick else within), Member("square", last))
+
+    def remark(self, classes: int) -> str | None:
+        """Say where there are too few classes for the loss."""
+        return _apgd.remark_for("autoattack", classes)

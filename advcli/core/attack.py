@@ -16,7 +16,7 @@ Needs = Literal["gradient", "scores", "labels"]
 Keeps = Literal["first", "smallest"]
 EpsUse = Literal["bound", "magnitude", "reach", "unused"]
 Begins = Literal["image", "donor"]
-OPTIONAL = ("step", "propose", "accept", "finished", "steps_for", "counts", "members")  # methods the search looks for
+OPTIONAL = ("step", "propose", "accept", "finished", "steps_for", "counts", "members", "remark")  # methods the search looks for
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,8 @@ class Attack(Protocol):
 
     - ``finished(rows) -> mask``: bool (N,), the rows that have come to an end by themselves,
     - ``counts(rows, logits) -> mask``: bool (N,), of the rows at their goal those whose success the attack lets count,
+    - ``remark(classes) -> str | None``: what a reader should know of it on a network with so many classes; a composed
+      attack can have one too, and the report of the run says it,
     - ``restarts``: a number of attempts with other random numbers, made while an image survives.
     """
 

@@ -53,6 +53,18 @@ def attack_cases(config: AttackConfig, classifiers: Sequence[Classifier], first:
     return numbered(cases), list(sentences)
 
 
+def attack_remarks(cases: Sequence[Case], classifiers: Sequence[Classifier]) -> list[str]:
+    """Say what a reader should know of the attacks on networks with so many classes, each thing once."""
+    found: dict[str, None] = {}
+    for case in cases:
+        place, cell = case.payload
+        ask = getattr(cell.method.build(), "remark", None)
+        said = ask(len(classifiers[place].card.classes)) if ask is not None else None
+        if said:
+            found[said] = None
+    return list(found)
+
+
 def nothing_to_do(products: list[Product]) -> Generator[Any, Any, list[Product]]:
     """A job that is finished before it begins."""
     return products

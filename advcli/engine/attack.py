@@ -10,7 +10,7 @@ import pandas as pd
 
 from advcli.core.records import AttackRecord, Record
 from advcli.core.report import Report
-from advcli.engine._attacking import AXES, Attacked, AttackGrid, attack_cases, nothing_to_do
+from advcli.engine._attacking import AXES, Attacked, AttackGrid, attack_cases, attack_remarks, nothing_to_do
 from advcli.figures.attack_pictures import attack_pictures
 from advcli.figures.run_charts import attack_charts
 from advcli.images.writing import to_bytes
@@ -84,7 +84,10 @@ class AttackCommand:
             settings={**self.config.settings, **self.images.settings},
             models=[model_report(classifier) for classifier in classifiers],
             skipped=skipped,
-            preflight=[text for classifier in classifiers for text in inspect(classifier)],
+            preflight=[
+                *(text for classifier in classifiers for text in inspect(classifier)),
+                *attack_remarks(cases, classifiers),
+            ],
             environment={"batch_size": grid.batch_size},
             block=classifiers[0].block,
         )

@@ -12,7 +12,7 @@ import torch
 from advcli.core.choices import After
 from advcli.core.records import AttackRecord, CompareRecord, Record, SimilarityRow
 from advcli.core.report import Report
-from advcli.engine._attacking import AXES, Attacked, AttackGrid, attack_cases, nothing_to_do
+from advcli.engine._attacking import AXES, Attacked, AttackGrid, attack_cases, attack_remarks, nothing_to_do
 from advcli.engine._explaining import ExplainConfig, explain_cases, explained_class
 from advcli.engine._groups import Groups
 from advcli.engine._maps import Explained, explain_images
@@ -100,7 +100,10 @@ class CompareCommand:
             settings={**settings, "explain": [case.id for case in explanations], "after": self.after},
             models=[model_report(classifier) for classifier in classifiers],
             skipped=[*skipped, *left_out],
-            preflight=[text for classifier in classifiers for text in inspect(classifier)],
+            preflight=[
+                *(text for classifier in classifiers for text in inspect(classifier)),
+                *attack_remarks(cases, classifiers),
+            ],
             environment={"batch_size": comparing.grid.batch_size},
             block=classifiers[0].block,
             exports={"similarity.parquet": write_long_similarity},

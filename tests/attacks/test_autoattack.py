@@ -11,6 +11,7 @@ from advcli.attacks.apgd_t import ApgdT
 from advcli.attacks.autoattack import Autoattack
 from advcli.attacks.fab_t import FabWithin
 from advcli.attacks.square import Square
+from advcli.registry import implementation
 from advcli.search.flow import flow
 from advcli.search.plans import AttackPlan, Problem, attack_job
 
@@ -160,3 +161,10 @@ def test_what_hides_its_gradient_falls_to_square(trained, wrap):
     attack = Autoattack(steps=4, queries=600)
     found = answers(attack, wrap(Quantized(), 5, 16), trained.images[:12], trained.labels[:12], 0.1)
     assert {answer.stage for answer in found if answer.outcome.reached_as_saved} == {"square"}
+
+
+@pytest.mark.parametrize("name", ["apgd-dlr", "apgd-t", "autoattack"])
+def test_too_few_classes_for_the_loss_are_said(name):
+    attack = implementation("attack", name)()
+    assert attack.remark(4) is None
+    assert attack.remark(3) == f"{name}: the DLR loss needs 4 classes; with 3 the loss is the margin"

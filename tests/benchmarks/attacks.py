@@ -1,0 +1,146 @@
+"""Strong attacks against torchattacks', in turn in one process: seconds, passes and robust accuracy; asserts nothing.
+
+    python -m tests.benchmarks.attacks [--model NAME] [--arch NAME] [--data FOLDER] [--images 256] [--only NAME ...]
+                                       [--precision fp32|bf16] [--eps 0.0314] [--steps 100] [--without-peers]
+
+Ours ends an image at its first success as a picture; ``passes`` are forward and backward passes an image, verification
+included; of the libraries they are counted by hooks. Every attack gets the same images. torchattacks' AutoAttack does not
+pass its number of steps on, so its ensemble is put together here with the paper's. With --data the labels are right ones,
+and images that the network gets wrong are left out.
+"""
+
+import argparse
+import time
+import warnings
+from pathlib import Path
+
+import torch
+
+from advcli.core.randomness import key
+from advcli.models.classifier import Classifier
+from advcli.models.loading import ModelRequest, load_network
+from advcli.registry import parse_methods
+from advcli.search.flow import flow
+from advcli.search.plans import AttackPlan, Problem, attack_job
+from tests.benchmarks.proofs import Plain, pictures
+
+warnings.filterwarnings("ignore")  # of the libraries: they are measured, not mended
+ALL = ("pgd", "apgd-ce", "apgd-dlr", "apgd-t", "square", "autoattack", "autoattack:version=quick")
+
+
+class Counted(torch.nn.Module):
+    """A network that counts the rows that pass through it, forward and backward."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.forward_rows, self.backward_rows = network, 0, 0
+
+    def forward(self, pixels):
+        self.forward_rows += len(pixels)
+        logits = self.network(pixels)
+        if logits.requires_grad:
+            logits.register_hook(self._backward)
+        return logits
+
+    def _backward(self, gradient):
+        self.backward_rows += len(gradient)
+
+
+def peers(eps, steps, queries, classes):
+    """The attacks of torchattacks by the names of ours."""
+    import torchattacks
+
+    targets = min(9, classes - 1)
+
+    def ensemble(model):
+        def of(kind, **more):
+            return kind(model, eps=eps, n_restarts=1, verbose=False, **more)
+
+        return torchattacks.MultiAttack(
+            [
+                of(torchattacks.APGD, steps=steps, loss="ce"),
+                of(torchattacks.APGDT, steps=steps, n_classes=targets + 1),
+                of(torchattacks.FAB, steps=steps, multi_targeted=True, n_classes=targets + 1),
+                torchattacks.Square(model, eps=eps, n_queries=queries),
+            ]
+        )
+
+    return {
+        "pgd": lambda model: torchattacks.PGD(model, eps=eps, alpha=2.5 * eps / steps, steps=steps),
+        "apgd-ce": lambda model: torchattacks.APGD(model, eps=eps, steps=steps, loss="ce"),
+        "apgd-dlr": lambda model: torchattacks.APGD(model, eps=eps, steps=steps, loss="dlr"),
+        "apgd-t": lambda model: torchattacks.APGDT(model, eps=eps, steps=steps, n_classes=targets + 1),
+        "square": lambda model: torchattacks.Square(model, eps=eps, n_queries=queries),
+        "autoattack": ensemble,
+    }
+
+
+def ours(attack, classifier, images, labels, eps):
+    logits = classifier.logits(images)
+
+    def job(place):
+        sha256 = "".join(map(str, key(0, str(place), "benchmark")))
+        problem = Problem(classifier, images[place], logits[place], int(labels[place]), sha256, seed=0)
+        return (yield from attack_job(problem, AttackPlan(attack, "benchmark", eps=(eps,))))[0]
+
+    found = [answer.outcome for answer in flow((job(place) for place in range(len(images))), batch_size=None)]
+    passes = sum(one.forward_passes + one.backward_passes + one.verification_passes for one in found)
+    return passes / len(found), sum(not one.misclassified_as_saved for one in found) / len(found)
+
+
+def theirs(make, plain, images, labels):
+    model = Counted(plain)
+    adversarial = make(model)(images, labels)
+    passes = (model.forward_rows + model.backward_rows) / len(images)
+    return passes, float((plain(adversarial).argmax(1) == labels).float().mean())
+
+
+def report(name, begun, passes, accuracy):
+    seconds = time.perf_counter() - begun
+    print(f"{name:38} {seconds:9.2f} {passes:9.1f} {accuracy:9.1%}", flush=True)
+    return seconds
+
+
+def options_of():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", default="cifar10-resnet20")
+    parser.add_argument("--arch")
+    parser.add_argument("--mean", type=float, nargs=3)
+    parser.add_argument("--std", type=float, nargs=3)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--eps", type=float, default=8 / 255)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--queries", type=int, default=5000)
+    parser.add_argument("--only", nargs="*", default=list(ALL))
+    parser.add_argument("--without-peers", action="store_true")
+    return parser.parse_args()
+
+
+def main():
+    options = options_of()
+    mean, std = (tuple(given) if given else None for given in (options.mean, options.std))
+    request = ModelRequest(options.model, arch=options.arch, mean=mean, std=std)
+    network, card = load_network(request)
+    classifier, plain = Classifier(network, card, precision=options.precision), Plain(request).eval()
+    images, labels = pictures(classifier, options.data, options.images)
+    print(f"{options.model}, {len(images)} images, eps {options.eps:.4f}, {torch.get_num_threads()} threads")
+    print(f"{'attack':38} {'seconds':>9} {'passes':>9} {'robust':>9}")
+    known = peers(options.eps, options.steps, options.queries, len(card.classes))
+    for text in options.only:
+        name = text.partition(":")[0]
+        settings = {"pgd": f"steps={options.steps}", "square": f"steps={options.queries},rescale_schedule=false"}
+        settings["autoattack"] = f"steps={options.steps},queries={options.queries}"
+        more = settings.get(name, f"steps={options.steps}") if ":" not in text else text.partition(":")[2]
+        (method,) = parse_methods("attack", [f"{name}:{more}"], "--only")
+        begun = time.perf_counter()
+        mine = report(text, begun, *ours(method.build(), classifier, images, labels, options.eps))
+        if text in known and not options.without_peers:
+            begun = time.perf_counter()
+            other = report(f"  torchattacks {name}", begun, *theirs(known[text], plain, images, labels))
+            print(f"  times faster {other / mine:35.2f}")
+
+
+if __name__ == "__main__":
+    main()
