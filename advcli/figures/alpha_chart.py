@@ -100,7 +100,15 @@ def pair_chart(rows: Sequence[Row], names: tuple[str, ...], figure_name: str = "
             for value, color, side in zip(values, (SERIES[1], ACCENT), "ab", strict=True):
                 if value is not None:
                     hollow = alpha and row.get(f"reading_{side}") not in _READ
-                    axes.plot(value, place, "o", color=color, markersize=5, fillstyle="none" if hollow else "full")
+                    axes.plot(
+                        value,
+                        place,
+                        "o",
+                        color=color,
+                        markersize=5,
+                        fillstyle="none" if hollow else "full",
+                        clip_on=False,
+                    )
         for name, color in zip(names, (SERIES[1], ACCENT), strict=True):
             axes.plot([], [], "o", color=color, label=shortened(name))
         _names(axes, known)

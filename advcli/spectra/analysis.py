@@ -78,9 +78,9 @@ def _spectrum(layer: Layer, fingerprint: str, seed: int, *, traps: bool) -> Laye
     }
     flags = [layer.obstacle] if layer.obstacle else []
     flags += [f"tied-to-{layer.tied}"] if layer.tied else []
-    norm = matrix_norm(layer.weight)
     none = np.zeros(0)
     if layer.obstacle:
+        norm = matrix_norm(layer.weight)
         small = layer.obstacle == "too-small"
         eigenvalues = eigenvalues_of(layer.weight) if small else none
         return LayerSpectrum(described, {}, {}, eigenvalues, none, None, norm, tuple(flags))
@@ -89,11 +89,13 @@ def _spectrum(layer: Layer, fingerprint: str, seed: int, *, traps: bool) -> Laye
     except Exception as error:  # noqa: BLE001 - the library may fail in any way on a shape it does not foresee
         print(f"{layer.name}: {type(error).__name__}: {error}")  # noqa: T201 - the worker's log
         failed = (*flags, "not-analyzed")
+        norm = matrix_norm(layer.weight)
         return LayerSpectrum(described, {}, {}, eigenvalues_of(layer.weight), none, None, norm, failed)
     if columns.get("Q", 1.0) < 1:
         flags.append("sides-swapped")  # the library's slip with even kernels and fewer outputs than inputs
     shuffled = shuffled_eigenvalues(layer.weight, seed, fingerprint, layer.name)
     null = fit_tail(shuffled)
+    norm = columns["sv_max"] if layer.kind == "linear" else matrix_norm(layer.weight)
     return LayerSpectrum(
         described, columns, words, eigenvalues, shuffled, null.alpha if null else None, norm, tuple(flags)
     )

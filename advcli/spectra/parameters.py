@@ -12,6 +12,7 @@ from torch import Tensor
 NETWORK = "network"  # all layers together
 BINS = 2048  # so fine that they can be put together for any axis
 _NEAR_ZERO = 0.01  # of the standard deviation
+_CHUNK = 2**17  # values at a time, few enough for a processor's cache
 _SAME = 1e-12  # of the largest value: a spread that is rounding alone
 
 
@@ -106,32 +107,47 @@ def _values(state: Mapping[str, Tensor] | None, kind: str) -> Iterator[tuple[str
 
 
 def _measure(layer: str, kind: str, values: Tensor, first: Tensor | None) -> Parameters:
-    wide = values.double()
-    low, high = float(wide.min()), float(wide.max())
-    if high > low:
-        counts = torch.bincount(((wide - low) * (BINS / (high - low))).long().clamp_(max=BINS - 1), minlength=BINS)
-    else:
-        counts = torch.bincount(torch.zeros(len(wide), dtype=torch.int64), minlength=BINS)
-    mean = float(wide.mean())
-    centered = wide - mean
-    squares = centered * centered
-    moments = (float(squares.mean()), float(squares @ centered) / len(wide), float(squares @ squares) / len(wide))
+    low, high = float(values.min()), float(values.max())
+    chunks = torch.split(values, _CHUNK)
+    mean = sum(float(chunk.sum(dtype=torch.float64)) for chunk in chunks) / len(values)
+    counts = np.zeros(BINS, dtype=np.int64)
+    sums = np.zeros(4)  # of the second to the fourth power about the mean, and of the squares
+    for chunk in chunks:
+        wide = chunk.double()
+        counts += _counted(wide, low, high)
+        centered = wide - mean
+        squares = centered * centered
+        sums += (float(squares.sum()), float(squares @ centered), float(squares @ squares), float(wide @ wide))
+    moments = (sums[0] / len(values), sums[1] / len(values), sums[2] / len(values))
     std = math.sqrt(moments[0])
     same = first is not None and len(first) == len(values)
     return Parameters(
         layer,
         kind,
-        counts.numpy(),
+        counts,
         low,
         high,
-        len(wide),
+        len(values),
         mean,
         std,
         *_shape(moments, max(abs(low), abs(high))),
-        near_zero=float((wide.abs() < _NEAR_ZERO * std).double().mean()),
-        l2=float(wide.norm()),
-        distance=float((wide - first.double()).norm()) if same and first is not None else None,
+        near_zero=sum(int((chunk.abs() < _NEAR_ZERO * std).sum()) for chunk in chunks) / len(values),
+        l2=math.sqrt(sums[3]),
+        distance=_distance(values, first) if same and first is not None else None,
     )
+
+
+def _counted(values: Tensor, low: float, high: float) -> NDArray[np.int64]:
+    if high <= low:
+        return np.bincount([0], [len(values)], BINS).astype(np.int64)
+    places = ((values - low) * (BINS / (high - low))).int().clamp_(max=BINS - 1)
+    counts: NDArray[np.int64] = torch.bincount(places, minlength=BINS).numpy()
+    return counts
+
+
+def _distance(values: Tensor, first: Tensor) -> float:
+    pairs = zip(torch.split(values, _CHUNK), torch.split(first, _CHUNK), strict=True)
+    return math.sqrt(sum(float((one.double() - other.double()).square().sum()) for one, other in pairs))
 
 
 def _together(rows: Sequence[Parameters], kind: str, *, complete: bool) -> Parameters:

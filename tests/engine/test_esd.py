@@ -1,8 +1,6 @@
 """Runs of esd: checkpoints of one training, with a broken one among them, in one process and in two."""
 
 import json
-import os
-import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -172,14 +170,23 @@ def test_a_folder_without_checkpoints_is_no_input(tmp_path):
         esd(RunConfig(tmp_path / "out", device="cpu"), EsdConfig((str(tmp_path / "empty"),)))
 
 
+def test_weights_are_refused_where_nothing_takes_them(tmp_path):
+    torch.save(net().state_dict(), tmp_path / "a.pt")
+    with pytest.raises(UsageError, match="takes no --weights"):
+        esd(RunConfig(tmp_path / "out", device="cpu"), EsdConfig((str(tmp_path / "a.pt"),), weights="none"))
+
+
+def test_a_run_in_which_every_checkpoint_is_broken_says_so(tmp_path):
+    (tmp_path / "a").mkdir()
+    for epoch in (1, 2):
+        (tmp_path / "a" / f"epoch{epoch}.pt").write_bytes(b"rubbish")
+    report = esd(RunConfig(tmp_path / "out", device="cpu"), EsdConfig((str(tmp_path / "a"),)))
+    assert (report.summary["errors"], report.summary["cases"], report.exit_code) == (2, [], 3)
+
+
 def test_a_training_is_finished_when_its_report_says_so(tmp_path):
     assert not training_finished(tmp_path)
     (tmp_path / "report.json").write_text('{"finished": null}')
     assert not training_finished(tmp_path)
     (tmp_path / "report.json").write_text('{"finished": "2026-01-01T00:00:00+00:00"}')
     assert training_finished(tmp_path)
-
-
-def test_no_process_is_left_behind(course):
-    children = subprocess.run(["ps", "-o", "args=", "--ppid", str(os.getpid())], capture_output=True, check=False)
-    assert b"advcli.spectra.worker" not in children.stdout

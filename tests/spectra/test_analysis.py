@@ -147,3 +147,13 @@ def test_a_training_hears_of_the_alphas_of_its_checkpoint(network, pool, tmp_pat
     assert cue.epoch == 1
     assert cue.alpha is None or cue.alpha > 1
     assert cue_of_checkpoint(pool, Request(str(tmp_path / "none.pt"), str(tmp_path)), 1) is None
+
+
+def test_no_process_is_left_behind(tmp_path):
+    with Pool(2) as pool:
+        requests = [(place, Request(str(tmp_path / "none"), str(tmp_path))) for place in range(4)]
+        answers = dict(pool.analyze(requests))
+        processes = list(pool._all)
+    assert len(answers) == 4
+    assert 1 <= len(processes) <= 2
+    assert all(process.poll() is not None for process in processes)
