@@ -12,6 +12,7 @@ install_import_hook(
         "advcli.models.looking",
         "advcli.models.folding",
         "advcli.models.layers",
+        "advcli.models.probing",
         "advcli.models.view",
         "advcli.models.sweep",
         "advcli.search",

@@ -23,11 +23,15 @@ class Attending(TorchFunctionMode):
 
     Args:
         keep: is given weights (..., L, L) after the softmax, and returns what stands in their place.
+
+    Attributes:
+        others: how often attention of another kind was met, such as that of one token to all; it is left as it is.
     """
 
     def __init__(self, keep: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self._keep = keep
+        self.others = 0
+        self._given = keep
 
     def __torch_function__(
         self,
@@ -45,16 +49,17 @@ class Attending(TorchFunctionMode):
             bound.apply_defaults()
             if (found := _multi_head(bound.arguments, self._keep)) is not None:
                 return found, None
+            self.others += 1
         elif name == "scaled_dot_product_attention" and not named.get("is_causal") and not named.get("enable_gqa"):
             return _dot_product(self._keep, *args, **named)
         found = func(*args, **named)
-        if name == "softmax" and _is_attention(found):
-            return self._keep(found)
-        return found
+        return self._keep(found) if name == "softmax" else found
 
-
-def _is_attention(weights: Tensor) -> bool:
-    return weights.ndim >= 3 and weights.shape[-1] == weights.shape[-2] > 1
+    def _keep(self, weights: Tensor) -> Tensor:
+        if weights.ndim >= 3 and weights.shape[-1] == weights.shape[-2] > 1:
+            return self._given(weights)
+        self.others += weights.ndim >= 4 and weights.shape[-1] > 1
+        return weights
 
 
 def _dot_product(
@@ -82,7 +87,7 @@ def _dot_product(
             products.masked_fill(~attn_mask, -math.inf) if attn_mask.dtype == torch.bool else products + attn_mask
         )
     weights = products.softmax(-1)
-    return ((keep(weights) if _is_attention(weights) else weights) @ value).to(given)
+    return (keep(weights) @ value).to(given)
 
 
 def _multi_head(given: Mapping[str, Any], keep: Callable[[Tensor], Tensor]) -> Tensor | None:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from advcli.errors import UsageError
 from advcli.models.attending import Attending
 from advcli.models.classifier import Classifier
-from advcli.models.layers import probe_pixels, token_grid, zero_head
+from advcli.models.layers import zero_head
+from advcli.models.probing import probe_pixels, token_grid
 
 _HINT = "use a method that needs none, such as gradient or smoothgrad"
 _WINDOWED = ("ShiftedWindowAttention", "ShiftedWindowAttentionV2")  # of torchvision's Swin transformers
@@ -154,8 +155,10 @@ def _probe(classifier: Classifier) -> Transformer:
             seen.append((weights, *(inside[-1] if inside else (None, ()))))
             return weights
 
-        with Attending(keep):
+        with Attending(keep) as mode:
             logits = classifier.network(probe_pixels(classifier))
+    if mode.others:
+        raise UsageError(f"a part of the attention of {model} is of a kind that cannot be followed", _HINT)
     if not seen:
         raise UsageError(f"{model} has no attention that can be read", _HINT)
     layers = tuple(_layer(place, *one, classifier) for place, one in enumerate(seen))

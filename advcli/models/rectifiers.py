@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from advcli.models.classifier import Classifier
-from advcli.models.layers import probe_pixels
+from advcli.models.probing import probe_pixels
 
 Rule = Literal["guided", "deconvolution"]
 _OTHERS = frozenset({

@@ -211,6 +211,8 @@ def test_what_cannot_be_followed_is_refused(wrap, trained, half_space, transform
         torch.manual_seed(0)
         maxvit = MaxVit((64, 64), 8, 4, [8], [1], 4, 0.0, num_classes=2)
     assert "is not among all places of the picture" in no_attention(wrap(maxvit.eval(), size=64))
+    network = seeded(lambda: Fused(lambda q, k, v: F.scaled_dot_product_attention(q[:, :, :1], k, v)))
+    assert "is of a kind that cannot be followed" in no_attention(wrap(network, classes=3, size=16))
     untrained = wrap(VisionTransformer(16, 4, 1, 2, 8, 16, num_classes=3), classes=3, size=16)
     refused = no_attention(untrained)
     assert "because the weights of its head heads.head (Linear) are all zero" in refused

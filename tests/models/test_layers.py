@@ -270,6 +270,23 @@ def test_what_only_pools_is_passed_over(wrap, pool):
     assert names(wrap(net)) == ["conv", "act", "pool"]  # and can be named
 
 
+def test_the_parts_of_attention_are_passed_over(wrap):
+    class SelfAttention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.values = nn.Linear(4, 4)
+
+        def forward(self, tokens):
+            return self.values(tokens).mean(1)
+
+    net = Net(
+        lambda m, x: m.head(m.attention(m.norm(m.cut(x).flatten(2).movedim(2, 1)))),
+        cut=nn.Conv2d(3, 4, 2, stride=2), norm=nn.LayerNorm(4), attention=SelfAttention(), head=nn.Linear(4, 2),
+    )  # fmt: skip
+    assert names(wrap(net)) == ["cut", "norm", "attention.values"]
+    assert pick_layer(wrap(net), None).name == "norm"
+
+
 def test_the_maps_of_the_classes_themselves_are_passed_over(wrap):
     net = Net(
         lambda m, x: m.act(m.classes(m.drop(m.conv(x)))).mean((2, 3)),
