@@ -57,7 +57,7 @@ def test_the_readme_names_every_command(readme):
 
 def test_the_readme_gives_the_two_commands_of_the_set_up(readme):
     assert "    python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/advcli compare --out demo\n" in readme
-    assert "    python3 -m venv .venv && .venv/bin/pip install -q '.[test]' && .venv/bin/pytest\n" in readme
+    assert "    python3 -m venv .venv && .venv/bin/pip install -q '.[test]' && .venv/bin/pytest -n auto\n" in readme
 
 
 def test_the_card_of_the_built_in_network_is_about_the_network_that_ships():

@@ -16,7 +16,16 @@ Needs = Literal["gradient", "scores", "labels"]
 Keeps = Literal["first", "smallest"]
 EpsUse = Literal["bound", "magnitude", "reach", "unused"]
 Begins = Literal["image", "donor"]
-OPTIONAL = ("step", "propose", "accept", "finished", "steps_for", "counts", "members", "remark")  # methods the search looks for
+OPTIONAL = (
+    "step",
+    "propose",
+    "accept",
+    "finished",
+    "steps_for",
+    "counts",
+    "members",
+    "remark",
+)  # methods the search looks for
 
 
 @dataclass(frozen=True)

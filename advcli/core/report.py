@@ -1,5 +1,7 @@
 """report.json: what is known about one run, as pydantic models."""
 
+from pydantic import Field
+
 from advcli.core.fields import Number
 from advcli.core.records import SCHEMA_VERSION, Result
 
@@ -53,7 +55,7 @@ class Timings(Result):
     seconds: float
     images_per_second: Number
     images: int
-    cases: dict[str, float] = {}
+    cases: dict[str, float] = Field(default_factory=dict)
 
 
 class Report(Result):
@@ -85,7 +87,7 @@ class Report(Result):
     command: str
     command_line: str
     settings: dict[str, object]
-    axes: dict[str, list[object]] = {}
+    axes: dict[str, list[object]] = Field(default_factory=dict)
     models: tuple[ModelReport, ...] = ()
     environment: dict[str, object]
     seed: int
@@ -93,9 +95,9 @@ class Report(Result):
     inputs: dict[str, object]
     skipped: tuple[str, ...] = ()
     preflight: tuple[str, ...] = ()
-    summary: dict[str, object] = {}
-    tables: dict[str, str] = {}
-    figures: dict[str, str] = {}
+    summary: dict[str, object] = Field(default_factory=dict)
+    tables: dict[str, str] = Field(default_factory=dict)
+    figures: dict[str, str] = Field(default_factory=dict)
     timings: Timings | None = None
     started: str
     finished: str | None = None

@@ -25,11 +25,11 @@ from advcli.models.looking import Block, Look
 from advcli.models.sweep import Make, Part, sweep
 
 SMALLEST_STEADY = 16  # rows from which a CPU's kernels no longer change with the batch size
-# Of the largest logit: more than the batch size, thread count or device changes it by on the networks that were measured.
+# Of the largest logit: more than batch size, thread count or device changed it by on the networks that were measured.
 CERTAIN = 1e-4
 _LOW = {"bf16": torch.bfloat16, "fp16": torch.float16}
-# Pixels of a block on a CPU. Measured on a ResNet-20 with two cores, forward and backward of 256 rows of 32 x 32: 273 to
-# 306 ms in blocks of 64, 249 in blocks of 128 or 256.
+# Pixels of a block on a CPU. Measured on a ResNet-20 with two cores, forward and backward of 256 rows of 32 x 32: 273
+# to 306 ms in blocks of 64, 249 in blocks of 128 or 256.
 _CHUNK_PIXELS = 128 * 32 * 32
 
 
@@ -134,7 +134,7 @@ class Classifier:
     def with_network(self, network: nn.Module) -> "Classifier":
         """Give a classifier that differs in its network alone, which has to fit what is known of this one."""
         other = copy.copy(self)
-        other.network, other._low = network, None
+        other.network, other._low = network, None  # noqa: SLF001  a copy of this very classifier
         return other
 
     def normalize(self, pixels: Tensor) -> Tensor:

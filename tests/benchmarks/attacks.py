@@ -4,8 +4,8 @@
                                        [--precision fp32|bf16] [--eps 0.0314] [--steps 100] [--without-peers]
 
 Ours ends an image at its first success as a picture; ``passes`` are forward and backward passes an image, with those
-that verify; of the libraries they are counted by hooks. Every attack gets the same images. torchattacks' AutoAttack does
-not pass its number of steps on, so its ensemble is put together here with the paper's. With --data the labels are right
+that verify; of the libraries they are counted by hooks. Every attack gets the same images. torchattacks' AutoAttack
+does not pass its number of steps on, so its ensemble is put together here with the paper's. With --data the labels are right
 ones, and images that the network gets wrong are left out.
 """
 
