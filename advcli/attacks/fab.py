@@ -17,7 +17,7 @@ from advcli.core.rows import Rows
 from advcli.core.shapes import Flags
 from advcli.registry import Range
 
-_BEHIND = 0.1  # how far behind the place where it expects the boundary the final search looks, of the way to a success
+_LEAST_MARGIN = 2e-5  # that the final search looks for, of the largest logit: less is a rounding error of float32
 _LOOKS = 3  # of the final search, on the line from the image to the nearest success
 
 
@@ -28,8 +28,8 @@ class Fab:
     Each step replaces the logits by their tangents, finds the nearest boundary between the label and another class,
     and goes a little behind it: to a mixture of what is nearest to the current point and what is nearest to the image,
     both within [0, 1]. Behind a boundary a row goes back toward the image by a tenth of its way. The nearest success is
-    kept; at the end three points of the line from the image to it are looked at, each just behind the place where a
-    linear margin would be 0.
+    kept; at the end three points of the line from the image to it are looked at, each where a linear margin
+    would be just above 0.
 
     Args:
         norm: in which the perturbation is to be small.
@@ -57,7 +57,7 @@ class Fab:
         rows.looks = torch.zeros_like(rows.label)
         # Of the final search: shares of the way to the nearest success, and the margins there.
         rows.low, rows.high, rows.share = (torch.full_like(rows.size, share) for share in (0.0, 1.0, 0.0))
-        rows.low_margin, rows.high_margin = torch.zeros_like(rows.size), torch.zeros_like(rows.size)
+        rows.low_margin, rows.high_margin, rows.least_margin = (torch.zeros_like(rows.size) for _ in range(3))
 
     def steps_for(self, rows: Rows) -> Tensor:
         """Moves of each row at most, int64 (N,): every step may be followed by one back, and then the final search."""
@@ -71,6 +71,7 @@ class Fab:
         """Step, go back, begin again, or look at a point of the final search."""
         margin = rows.goal.margin(logits)
         walking = rows.looks == 0
+        rows.least_margin = _LEAST_MARGIN * wide(logits).abs().amax(1)
         self._note(rows, margin, walking)
         over = walking & (rows.made >= self.steps * rows.begun)
         again = over & (rows.begun < self.starts)
@@ -105,18 +106,15 @@ class Fab:
 
 
 def _search(rows: Rows, margin: Tensor, searching: Tensor, begins: Tensor) -> None:
-    """Look a little behind the place on the line to the nearest success where a margin linear in between would be 0.
-
-    Exactly there, a rounding error would decide.
-    """
+    """Look where the margin would just be clear of rounding errors, if it were linear between the last two looks."""
     looked = searching & ~begins
     higher, lower = looked & (margin > 0), looked & (margin <= 0)
     rows.high, rows.low = torch.where(higher, rows.share, rows.high), torch.where(lower, rows.share, rows.low)
     rows.high_margin = torch.where(higher, margin, rows.high_margin)
     rows.low_margin = torch.where(lower, margin, rows.low_margin)
-    across = (rows.high_margin - rows.low_margin).clamp(min=1e-300)
-    boundary = (-rows.low_margin / across).clamp(0, 1)
-    rows.share = rows.low + (rows.high - rows.low) * (boundary + _BEHIND * (1 - boundary))
+    low, high = rows.low_margin - rows.least_margin, rows.high_margin - rows.least_margin
+    step = (-low / (high - low).clamp(min=1e-300)).clamp(0, 1)
+    rows.share = rows.low + (rows.high - rows.low) * step
     # Without a success there is nothing to search, and the row has finished.
     looks = torch.where(torch.isfinite(rows.size), rows.looks + 1, _LOOKS + 1)
     rows.looks = torch.where(searching, looks, rows.looks)
