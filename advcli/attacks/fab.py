@@ -17,7 +17,9 @@ from advcli.core.rows import Rows
 from advcli.core.shapes import Flags
 from advcli.registry import Range
 
-_LEAST_MARGIN = 2e-5  # that the final search looks for, of the largest logit: less is a rounding error of float32
+# What margin the final search looks for: a part of the last success's, so that a look that falls short is rare, but not
+# so little, as a part of the largest logit, that float32's rounding errors would decide.
+_NEXT_MARGIN, _LEAST_MARGIN = 0.02, 2e-5
 _LOOKS = 3  # of the final search, on the line from the image to the nearest success
 
 
@@ -106,13 +108,14 @@ class Fab:
 
 
 def _search(rows: Rows, margin: Tensor, searching: Tensor, begins: Tensor) -> None:
-    """Look where the margin would just be clear of rounding errors, if it were linear between the last two looks."""
+    """Look where the margin would just be above 0, if it were linear between the last two looks."""
     looked = searching & ~begins
     higher, lower = looked & (margin > 0), looked & (margin <= 0)
     rows.high, rows.low = torch.where(higher, rows.share, rows.high), torch.where(lower, rows.share, rows.low)
     rows.high_margin = torch.where(higher, margin, rows.high_margin)
     rows.low_margin = torch.where(lower, margin, rows.low_margin)
-    low, high = rows.low_margin - rows.least_margin, rows.high_margin - rows.least_margin
+    wanted = torch.maximum(rows.least_margin, _NEXT_MARGIN * rows.high_margin)
+    low, high = rows.low_margin - wanted, rows.high_margin - wanted
     step = (-low / (high - low).clamp(min=1e-300)).clamp(0, 1)
     rows.share = rows.low + (rows.high - rows.low) * step
     # Without a success there is nothing to search, and the row has finished.
