@@ -119,8 +119,9 @@ class Model(Protocol):
                 have one entry for each of them, in their order. By default all.
 
         Returns:
-            (N, Q, K) logits, with ``where`` one entry per row asked about; where the attack needs only labels, 1 at the predicted class. A candidate beyond the
-            row's budget is not looked at and repeats the row's logits; the row then ends with this step.
+            (N, Q, K) logits, with ``where`` one entry per row asked about; where the attack needs only labels, 1 at the
+            predicted class. A candidate beyond the row's budget is not looked at and repeats the row's logits; the row
+            then ends with this step.
         """
         ...
 
