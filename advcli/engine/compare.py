@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import ClassVar
 
@@ -94,7 +95,7 @@ class CompareCommand:
             items=items,
             cases=cases,
             work=comparing.work,
-            summarize=summarize,
+            summarize=partial(summarize, min_eps=self.attack.min_eps is not None),
             columns=COLUMNS,
             axes=AXES,
             settings={**settings, "explain": [case.id for case in explanations], "after": self.after},
@@ -260,9 +261,9 @@ def _record(one: Attacked) -> CompareRecord:
     return CompareRecord(**{name: getattr(one.record, name) for name in AttackRecord.model_fields})
 
 
-def summarize(frame: pd.DataFrame, cases: Mapping[str, Mapping[str, object]]) -> Summary:
+def summarize(frame: pd.DataFrame, cases: Mapping[str, Mapping[str, object]], *, min_eps: bool = False) -> Summary:
     """Summarize compare records: the attacks, and how alike the maps before and after are."""
-    figures = summarize_comparisons(frame, cases)
+    figures = summarize_comparisons(frame, cases, min_eps=min_eps)
     tables = figures.tables
     charts = attack_charts(tables["cases"], tables["labels"], figures.series, tables["similarity"])
     return Summary(figures.values, figures.tables, charts)

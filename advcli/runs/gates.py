@@ -1,8 +1,9 @@
 """Gates: figures that a run must reach for the command to succeed, as in ``--fail-under robust_accuracy=0.3``."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from advcli.core.quantities import number
 from advcli.core.report import Report
@@ -68,16 +69,26 @@ def refuse_unknown(gates: Sequence[Gate], command: Command) -> None:
 def missed(gate: Gate, report: Report) -> str | None:
     """Say that a run does not meet a gate, with the figure, its interval and the bound; none where it does.
 
+    With several models the figures are those of each model, and all have to meet the gate.
+
     Raises:
         UsageError: the summary has no such number.
     """
-    value = report.summary.get(gate.figure)
-    if not isinstance(value, int | float):
-        numbers = ", ".join(name for name, known in report.summary.items() if isinstance(known, int | float))
-        raise UsageError(f"{gate.option}: the summary has no figure {gate.figure!r}", f"it has: {numbers}")
-    under = gate.option == UNDER
-    if not (value < gate.bound if under else value > gate.bound):
-        return None
-    low, high = (report.summary.get(f"{gate.figure}_{end}") for end in ("low", "high"))
+    models = report.summary.get("models")
+    rows: list[Any] = models if isinstance(models, list) and gate.figure not in report.summary else [report.summary]
+    for row in rows:
+        value = row.get(gate.figure)
+        if not isinstance(value, int | float):
+            numbers = ", ".join(name for name, known in row.items() if isinstance(known, int | float))
+            raise UsageError(f"{gate.option}: the summary has no figure {gate.figure!r}", f"it has: {numbers}")
+        if value < gate.bound if gate.option == UNDER else value > gate.bound:
+            return _failure(gate, value, row)
+    return None
+
+
+def _failure(gate: Gate, value: float, row: Mapping[str, Any]) -> str:
+    low, high = (row.get(f"{gate.figure}_{end}") for end in ("low", "high"))
     interval = f" [{low:.4g}, {high:.4g}]" if isinstance(low, int | float) and isinstance(high, int | float) else ""
-    return f"{gate.figure} {value:.6g}{interval} is {'under' if under else 'over'} {gate.bound:g} ({gate.option})"
+    model = f"{row['model']}: " if "model" in row else ""
+    side = "under" if gate.option == UNDER else "over"
+    return f"{model}{gate.figure} {value:.6g}{interval} is {side} {gate.bound:g} ({gate.option})"

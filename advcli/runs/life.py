@@ -83,6 +83,7 @@ def first_report(
         },
         skipped=tuple(prepared.skipped),
         preflight=tuple(prepared.preflight),
+        tables={name: f"tables/{name}" for name in prepared.exports},
         started=started,
     )  # fmt: skip
 
@@ -149,7 +150,7 @@ def _finish(config: RunConfig, command: Command, report: Report, summary: Summar
         update={
             "preflight": (*report.preflight, *doubted),
             "summary": dict(summary.values),
-            "tables": {name: f"tables/{name}.csv" for name in summary.tables},
+            "tables": report.tables | {name: f"tables/{name}.csv" for name in summary.tables},
             "figures": {name: f"figures/{name}.svg" for name in summary.charts},
             "timings": timings,
             "finished": now(),
