@@ -12,7 +12,6 @@ from advcli.core.targets import choose_targets
 from advcli.images.writing import read_png
 from advcli.models.classes import resolve_class
 from advcli.models.classifier import Classifier
-from advcli.runs.classifiers import default_batch_size
 from advcli.runs.command import Case, Known, Product, RunConfig
 from advcli.runs.grid import case_id, numbered
 from advcli.runs.images import Clean, Image, Unusable, look_at
@@ -99,18 +98,14 @@ class AttackGrid:
         cases: of the run; each one's payload is the place of its model and its ``Cell``.
         config: what is attempted.
         run: of the run.
+        batch_size: rows in flight.
     """
 
     classifiers: Sequence[Classifier]
     cases: Sequence[Case]
     config: AttackConfig
     run: RunConfig
-
-    @property
-    def batch_size(self) -> int:
-        """Rows in flight."""
-        sizes = [default_batch_size(one.card.preprocessing.size, one.device) for one in self.classifiers]
-        return self.run.batch_size or min(sizes)
+    batch_size: int
 
     def flow(self, jobs: Iterator[Job[Any]]) -> Iterator[Any]:
         """Carry out jobs; see ``search.flow``."""

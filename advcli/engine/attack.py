@@ -15,12 +15,10 @@ from advcli.figures.attack_pictures import attack_pictures
 from advcli.figures.run_charts import attack_charts
 from advcli.images.writing import to_bytes
 from advcli.reports.attack_figures import COLUMNS, FIGURES, summarize_attacks
-from advcli.runs.classifiers import classifier_for, first_name, requests_for
 from advcli.runs.command import Drawing, Known, Prepared, Product, RunConfig, Summary
-from advcli.runs.describe import model_report
-from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, items_of, read_ahead
+from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, read_ahead
 from advcli.runs.life import run
-from advcli.runs.preflight import inspect
+from advcli.runs.loaded import Loaded
 from advcli.search.config import AttackConfig
 from advcli.search.flow import Job
 
@@ -61,35 +59,26 @@ class AttackCommand:
 
     def prepare(self, config: RunConfig, before: Report | None) -> Prepared:
         """Load the models and lay out the grid."""
-        requests = requests_for(self.images.models, self.images.sources, config, before)
-        classifiers = [classifier_for(request) for request in requests]
-        cases, skipped = attack_cases(self.config, classifiers, first_name(classifiers, before))
-        grid = AttackGrid(classifiers, cases, self.config, config)
-        items = items_of(self.images.sources)
-        panels = self.images.draws_panels(len(items) * len(cases))
+        loaded = Loaded.of(self.images, config, before)
+        cases, skipped = attack_cases(self.config, loaded.classifiers, loaded.first)
+        grid = AttackGrid(loaded.classifiers, cases, self.config, config, loaded.batch_size)
+        panels = self.images.draws_panels(len(loaded.items) * len(cases))
 
         def work(todo: Todo, known: Known) -> Iterator[Product]:
-            read = read_ahead(todo, Reader.of(classifiers, self.images.labels), grid.batch_size)
+            read = read_ahead(todo, Reader.of(loaded.classifiers, self.images.labels), grid.batch_size)
             config.listener.phase(cases[0].id if len(cases) == 1 else f"{len(cases)} cases")
             jobs = chain.from_iterable(self._jobs(grid, group, known, panels=panels) for group in grid.groups(read))
             yield from chain.from_iterable(grid.flow(jobs))
 
         return Prepared(
-            items=items,
+            **loaded.facts(attack_remarks(cases, loaded.classifiers)),
             cases=cases,
             work=work,
             summarize=partial(summarize, min_eps=self.config.min_eps is not None),
             columns=COLUMNS,
             axes=AXES,
             settings={**self.config.settings, **self.images.settings},
-            models=[model_report(classifier) for classifier in classifiers],
             skipped=skipped,
-            preflight=[
-                *(text for classifier in classifiers for text in inspect(classifier)),
-                *attack_remarks(cases, classifiers),
-            ],
-            environment={"batch_size": grid.batch_size},
-            block=classifiers[0].block,
         )
 
     def _jobs(

@@ -26,13 +26,11 @@ from advcli.models.classifier import Classifier
 from advcli.reports.attack_figures import FIGURES
 from advcli.reports.compare_figures import COLUMNS, summarize_comparisons
 from advcli.reports.tables import write_long_similarity
-from advcli.runs.classifiers import classifier_for, first_name, requests_for
 from advcli.runs.command import Case, Item, Known, Prepared, Product, RunConfig, Summary
-from advcli.runs.describe import model_report
-from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, items_of, read_ahead
+from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, read_ahead
 from advcli.runs.ledger import Looks
 from advcli.runs.life import run
-from advcli.runs.preflight import inspect
+from advcli.runs.loaded import Loaded
 from advcli.search.config import AttackConfig
 from advcli.search.flow import Job
 
@@ -82,31 +80,22 @@ class CompareCommand:
 
     def prepare(self, config: RunConfig, before: Report | None) -> Prepared:
         """Load the models, and lay out the attacks and the explanations."""
-        requests = requests_for(self.images.models, self.images.sources, config, before)
-        classifiers = [classifier_for(request) for request in requests]
-        first = first_name(classifiers, before)
-        cases, skipped = attack_cases(self.attack, classifiers, first)
-        explanations, left_out = explain_cases(self.explain, classifiers, first)
-        items = items_of(self.images.sources)
-        panels = self.images.draws_panels(len(items) * len(cases))
-        comparing = Comparing(self, AttackGrid(classifiers, cases, self.attack, config), explanations, panels)
+        loaded = Loaded.of(self.images, config, before)
+        cases, skipped = attack_cases(self.attack, loaded.classifiers, loaded.first)
+        explanations, left_out = explain_cases(self.explain, loaded.classifiers, loaded.first)
+        panels = self.images.draws_panels(len(loaded.items) * len(cases))
+        grid = AttackGrid(loaded.classifiers, cases, self.attack, config, loaded.batch_size)
+        comparing = Comparing(self, grid, explanations, panels)
         settings = {**self.attack.settings, **self.explain.settings, **self.images.settings}
         return Prepared(
-            items=items,
+            **loaded.facts(attack_remarks(cases, loaded.classifiers)),
             cases=cases,
             work=comparing.work,
             summarize=partial(summarize, min_eps=self.attack.min_eps is not None),
             columns=COLUMNS,
             axes=AXES,
             settings={**settings, "explain": [case.id for case in explanations], "after": self.after},
-            models=[model_report(classifier) for classifier in classifiers],
             skipped=[*skipped, *left_out],
-            preflight=[
-                *(text for classifier in classifiers for text in inspect(classifier)),
-                *attack_remarks(cases, classifiers),
-            ],
-            environment={"batch_size": comparing.grid.batch_size},
-            block=classifiers[0].block,
             exports={"similarity.parquet": write_long_similarity},
         )
 

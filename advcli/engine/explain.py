@@ -26,12 +26,10 @@ from advcli.images.writing import to_bytes
 from advcli.metrics.regions import Box, top_box, top_mask
 from advcli.models.classifier import Classifier
 from advcli.reports.map_figures import COLUMNS, FIGURES, summarize_maps
-from advcli.runs.classifiers import classifier_for, default_batch_size, first_name, requests_for
 from advcli.runs.command import Case, Item, Known, Prepared, Product, RunConfig, Summary
-from advcli.runs.describe import model_report
-from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, items_of, look_at, read_ahead
+from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, look_at, read_ahead
 from advcli.runs.life import run
-from advcli.runs.preflight import inspect
+from advcli.runs.loaded import Loaded
 
 __all__ = ["ExplainCommand", "ExplainConfig", "explain"]
 
@@ -72,28 +70,23 @@ class ExplainCommand:
 
     def prepare(self, config: RunConfig, before: Report | None) -> Prepared:
         """Load the models, find the layers and lay out the grid."""
-        requests = requests_for(self.images.models, self.images.sources, config, before)
-        classifiers = [classifier_for(request) for request in requests]
-        cases, skipped = explain_cases(self.config, classifiers, first_name(classifiers, before))
+        loaded = Loaded.of(self.images, config, before)
+        cases, skipped = explain_cases(self.config, loaded.classifiers, loaded.first)
         for case in cases:
             if any(part.method.asks_for("layer") for part in case.payload[1].parts):
-                layers_of(classifiers[case.payload[0]], self.config.layer)
-        items = items_of(self.images.sources)
-        panels = self.images.draws_panels(len(items) * len(cases))
-        explaining = Explaining(self, config, classifiers, panels, [(item, cases) for item in items])
+                layers_of(loaded.classifiers[case.payload[0]], self.config.layer)
+        panels = self.images.draws_panels(len(loaded.items) * len(cases))
+        everything = [(item, cases) for item in loaded.items]
+        explaining = Explaining(self, config, loaded.classifiers, loaded.batch_size, panels, everything)
         return Prepared(
-            items=items,
+            **loaded.facts(),
             cases=cases,
             work=explaining.work,
             summarize=summarize,
             columns=COLUMNS,
             axes=AXES,
             settings={**self.config.settings, **self.images.settings},
-            models=[model_report(classifier) for classifier in classifiers],
             skipped=skipped,
-            preflight=[text for classifier in classifiers for text in inspect(classifier)],
-            environment={"batch_size": explaining.batch_size},
-            block=classifiers[0].block,
             seconds=explaining.seconds,
         )
 
@@ -106,6 +99,7 @@ class Explaining:
         command: what is asked.
         run: of the run.
         classifiers: of the run.
+        batch_size: images, original or changed, that are worked on together.
         panels: draw a panel for every result.
         everything: all items of the run with all their cases, for a scale that is theirs.
         seconds: receives the time that the maps of each case took for an image, where grades are asked for.
@@ -114,15 +108,10 @@ class Explaining:
     command: ExplainCommand
     run: RunConfig
     classifiers: Sequence[Classifier]
+    batch_size: int
     panels: bool
     everything: Sequence[tuple[Item, Sequence[Case]]]
     seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def batch_size(self) -> int:
-        """Images that are worked on together."""
-        sizes = [default_batch_size(one.card.preprocessing.size, one.device) for one in self.classifiers]
-        return self.run.batch_size or min(sizes)
 
     def work(self, todo: Todo, known: Known) -> Iterator[Product]:
         """Explain the images that have cases left."""

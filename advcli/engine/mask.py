@@ -21,13 +21,11 @@ from advcli.figures.share_chart import share_chart, share_curves
 from advcli.images.writing import to_bytes
 from advcli.models.classifier import Classifier
 from advcli.reports.mask_figures import COLUMNS, FIGURES, summarize_masks
-from advcli.runs.classifiers import classifier_for, default_batch_size, first_name, requests_for
 from advcli.runs.command import Case, Known, Prepared, Product, RunConfig, Summary
-from advcli.runs.describe import model_report
 from advcli.runs.grid import case_id, numbered
-from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, items_of, look_at, read_ahead
+from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, look_at, read_ahead
 from advcli.runs.life import run
-from advcli.runs.preflight import inspect
+from advcli.runs.loaded import Loaded
 
 __all__ = ["MaskCommand", "MaskConfig", "mask"]
 
@@ -68,24 +66,19 @@ class MaskCommand:
 
     def prepare(self, config: RunConfig, before: Report | None) -> Prepared:
         """Load the models, find the layers and lay out the grid."""
-        requests = requests_for(self.images.models, self.images.sources, config, before)
-        classifiers = [classifier_for(request) for request in requests]
-        cases, skipped = self._cases(classifiers, first_name(classifiers, before))
-        items = items_of(self.images.sources)
-        masking = Masking(self, config, classifiers, self.images.draws_panels(len(items) * len(cases)))
+        loaded = Loaded.of(self.images, config, before)
+        cases, skipped = self._cases(loaded.classifiers, loaded.first)
+        panels = self.images.draws_panels(len(loaded.items) * len(cases))
+        masking = Masking(self, config, loaded.classifiers, loaded.batch_size, panels)
         return Prepared(
-            items=items,
+            **loaded.facts(),
             cases=cases,
             work=masking.work,
             summarize=summarize,
             columns=COLUMNS,
             axes=AXES,
             settings={**self.config.settings, **self.images.settings},
-            models=[model_report(classifier) for classifier in classifiers],
             skipped=skipped,
-            preflight=[text for classifier in classifiers for text in inspect(classifier)],
-            environment={"batch_size": masking.batch_size},
-            block=classifiers[0].block,
         )
 
     def _cases(self, classifiers: Sequence[Classifier], first: str) -> tuple[list[Case], list[str]]:
@@ -110,19 +103,15 @@ class Masking:
         command: what is asked.
         run: of the run.
         classifiers: of the run.
+        batch_size: images, original or changed, that are worked on together.
         panels: draw the masked picture and a panel for every result.
     """
 
     command: MaskCommand
     run: RunConfig
     classifiers: Sequence[Classifier]
+    batch_size: int
     panels: bool
-
-    @property
-    def batch_size(self) -> int:
-        """Images, original or masked, that are worked on together."""
-        sizes = [default_batch_size(one.card.preprocessing.size, one.device) for one in self.classifiers]
-        return self.run.batch_size or min(sizes)
 
     def work(self, todo: Todo, known: Known) -> Iterator[Product]:
         """Mask the images that have cases left."""
