@@ -1,8 +1,12 @@
 """Where the evidence of a map lies: the box of its most important part, and the share at its center."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 Box = tuple[int, int, int, int]
+TOP_TENTH = 0.1
+TOP_K = 0.02  # 1000 pixels of 224 x 224
 
 
 def top_mask(values: np.ndarray, share: float) -> np.ndarray:
@@ -20,6 +24,33 @@ def top_mask(values: np.ndarray, share: float) -> np.ndarray:
     mask = np.zeros(values.size, dtype=bool)
     mask[best] = True
     return mask.reshape(values.shape)
+
+
+def top_masks(values: np.ndarray, shares: Sequence[float]) -> list[np.ndarray]:
+    """Mark the most important pixels of a map for several shares at once; pixels of value 0 are never marked.
+
+    Args:
+        values: signed map (H, W); what counts is the absolute value.
+        shares: of all pixels, each in (0, 1].
+
+    Returns:
+        Boolean (H, W) for each share, otherwise as ``top_mask``.
+    """
+    size = np.abs(values).ravel()
+    order = np.argsort(-size, kind="stable")
+    masks = []
+    for share in shares:
+        mask = np.zeros(size.size, dtype=bool)
+        mask[order[: max(1, round(share * size.size))]] = True
+        masks.append((mask & (size != 0)).reshape(values.shape))
+    return masks
+
+
+def share_of(values: np.ndarray, mask: np.ndarray) -> float | None:
+    """Give the share of the absolute map that lies in a mask (H, W), in [0, 1]; none of a blank map."""
+    size = np.abs(values.astype(np.float64))
+    total = size.sum()
+    return float(size[mask].sum() / total) if total else None
 
 
 def top_box(values: np.ndarray, share: float = 0.1) -> Box | None:
