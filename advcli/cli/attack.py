@@ -36,10 +36,12 @@ def attack(
     methods = parse_methods("attack", method or ["pgd"], "--method", short)
     sizes = quantities(eps, "--eps")
     resolution = None if min_eps is None else quantity(min_eps, "--min-eps")
-    targets = several(target, "--target")
+    words = several(target, "--target")
 
     from advcli.engine.attack import AttackCommand
     from advcli.search.config import AttackConfig
+    from advcli.search.wanted import Wanted
 
+    targets = Wanted.of(words)
     config = AttackConfig(tuple(methods), sizes, targets, early_exit=early_exit, queries=queries, min_eps=resolution)
     carry_out(AttackCommand(images.config(model, run.folder("attack")), config), run, model)

@@ -10,7 +10,7 @@ from advcli.cli.options import ImageOptions, ModelOptions, RunOptions
 from advcli.cli.parsing import choices, quantities, several
 from advcli.cli.running import carry_out
 from advcli.core.choices import After, Score
-from advcli.registry import parse_methods
+from advcli.registry import parse_methods, quantity
 
 
 def compare(
@@ -20,6 +20,7 @@ def compare(
     attack: opt.ComparedAttacks = None,
     explain: opt.ComparedAttributions = None,
     eps: opt.Eps = None,
+    min_eps: opt.MinEps = None,
     target: opt.Target = None,
     score: opt.Scores = None,
     layer: opt.Layer = None,
@@ -27,7 +28,8 @@ def compare(
     after: Annotated[
         After,
         typer.Option(
-            metavar="same|own", help="Explain the same class on the adversarial picture, or the one it is taken for."
+            metavar="same|own|both",
+            help="Explain the same class on the adversarial picture, the one it is taken for, or both.",
         ),
     ] = "same",
     early_exit: opt.EarlyExit = True,
@@ -50,13 +52,16 @@ def compare(
     attacks = parse_methods("attack", attack or ["pgd"], "--attack")
     methods = parse_methods("attribution", explain or ["grad-cam", "integrated-gradients"], "--explain")
     scores = choices(score, "--score", Score) or ("logit",)
-    sizes, targets = quantities(eps, "--eps"), several(target, "--target")
+    sizes, words = quantities(eps, "--eps"), several(target, "--target")
     classes = several(class_, "--class") or ("predicted",)
 
     from advcli.engine.compare import CompareCommand
     from advcli.engine.explain import ExplainConfig
     from advcli.search.config import AttackConfig
+    from advcli.search.wanted import Wanted
 
-    threat = AttackConfig(tuple(attacks), sizes, targets, early_exit=early_exit, queries=queries)
+    resolution = None if min_eps is None else quantity(min_eps, "--min-eps")
+    wanted = Wanted.of(words)
+    threat = AttackConfig(tuple(attacks), sizes, wanted, early_exit=early_exit, queries=queries, min_eps=resolution)
     question = ExplainConfig(tuple(methods), scores, classes, layer)
     carry_out(CompareCommand(images.config(model, run.folder("compare")), threat, question, after), run, model)

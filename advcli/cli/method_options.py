@@ -48,8 +48,8 @@ MinEps = Annotated[
 Target = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="none|second|least|random|CLASS",
-        help="Class to reach; none: any but the label. Repeat for several.",
+        metavar="none|second|least|random|rank:K|all|CLASS|FILE.csv",
+        help="Class to reach; none: any but the label; a CSV file: path,class. Repeat for several.",
         show_default="none; second for attacks that need a target",
     ),
 ]

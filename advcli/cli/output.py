@@ -192,7 +192,11 @@ def _show_rows(name: str, rows: Sequence[Line], report: "Report") -> None:
     """Print a list of a summary: one row per case, without the axes, which the case's id says."""
     title = None if name == "cases" else name
     if all("metric" in row and "mean" in row for row in rows):
+        against = {str(row["against"]) for row in rows if "against" in row}
+        title = f"{name}, against {', '.join(sorted(against))}" if against else title
         rows = _side_by_side(rows)
+    elif all("source" in row and "target" in row for row in rows):
+        title, rows = f"{name}: attack success rate in %, the picture's class by target", _by_target(rows)
     axes = set(report.axes) if name == "cases" else set()
     keys = [
         key
@@ -205,7 +209,7 @@ def _show_rows(name: str, rows: Sequence[Line], report: "Report") -> None:
 
 def _side_by_side(rows: Sequence[Line]) -> list[dict[str, Any]]:
     """Put the metrics of a long list beside each other, without what is the same for all or told by the case."""
-    figures = ("metric", "n", "mean", "low", "high", "floor_shuffled", "floor_noise", "ceiling")
+    figures = ("metric", "n", "mean", "low", "high", "floor_shuffled", "floor_noise", "ceiling", "against")
     axes = [key for key in rows[0] if key not in figures and len({str(row.get(key)) for row in rows}) > 1]
     cases = len({row.get("case") for row in rows})
     told = [
@@ -215,7 +219,29 @@ def _side_by_side(rows: Sequence[Line]) -> list[dict[str, Any]]:
     wide: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows:
         place = tuple(str(row.get(key)) for key in axes)
-        wide.setdefault(place, {key: row.get(key) for key in axes})[str(row["metric"])] = row["mean"]
+        shown = _bounded(row) if "against" in row else row["mean"]
+        wide.setdefault(place, {key: row.get(key) for key in axes})[str(row["metric"])] = shown
+    return list(wide.values())
+
+
+def _bounded(row: Line) -> str:
+    """Write a difference with its interval."""
+    if row["mean"] is None:
+        return "-"
+    bounds = "" if row["low"] is None else f" [{row['low']:.2g}, {row['high']:.2g}]"
+    return f"{row['mean']:+.3g}{bounds}"
+
+
+def _by_target(rows: Sequence[Line]) -> list[dict[str, Any]]:
+    """Turn a long list of sources and targets into a row for each source and a column for each target."""
+    several = len({row.get("attack") for row in rows}) > 1
+    targets = sorted({str(row["target"]) for row in rows})
+    wide: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        key = (str(row.get("attack")), str(row["source"]))
+        names = {"attack": key[0], "class": key[1]} if several else {"class": key[1]}
+        blank = dict.fromkeys(targets, "")
+        wide.setdefault(key, {**names, **blank})[str(row["target"])] = f"{100 * row['attack_success_rate']:.0f}"
     return list(wide.values())
 
 

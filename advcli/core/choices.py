@@ -6,13 +6,14 @@ Score = Literal["logit", "prob", "logprob", "loss"]
 """What of the output an attribution explains; see ``core/scores.py``."""
 
 TargetRule = Literal["none", "second", "least", "random"]
-"""Ways to choose the class that an attack is to reach, beside naming one; see ``core/targets.py``."""
+"""Ways to choose the class that an attack is to reach, beside a rank and naming one; see ``core/targets.py``."""
 
 Precision = Literal["fp32", "bf16", "fp16"]
 """Number format of the passes that search; what they find is judged in fp32."""
 
-After = Literal["same", "own"]
-"""The class that is explained on an adversarial picture: the clean picture's, or its own prediction."""
+After = Literal["same", "own", "both"]
+"""The class that is explained on an adversarial picture: the clean picture's, its own prediction, or one after the
+other."""
 
 Reduction = Literal["max", "sum", "l2"]
 """How three channels become one map: largest absolute value, signed sum, Euclidean length."""

@@ -105,7 +105,7 @@ class AttackRecord(ImageRecord):
         settings: its settings, defaults filled in.
         norm: in which eps is measured; none where the attack has no ball.
         eps: radius of the ball in that norm, in pixel units ([0, 1]; for l0 a count); none where it is of no use.
-        target_rule: what ``--target`` said.
+        target_rule: what ``--target`` said; for ``all`` one of the classes, for a file its name and a digest.
         target: class to reach; none for an untargeted attack.
         adversarial_prediction: class of the adversarial picture as saved.
         adversarial_probability: softmax probability of that class.
@@ -128,6 +128,8 @@ class AttackRecord(ImageRecord):
         l1: sum of its absolute changes, in pixel units.
         l0: number of values that it changes.
         l0_pixels: number of pixels that it changes.
+        ssim: structural similarity of image and float point, 1 where they are equal; none below 7 x 7 pixels.
+        psnr: peak signal-to-noise ratio of the float point in dB; none where nothing changed.
         linf_as_saved: the same of the saved picture, as are those that follow.
     """
 
@@ -156,11 +158,15 @@ class AttackRecord(ImageRecord):
     l1: Number = shown("l1", "figure")
     l0: int | None = shown("l0", "figure")
     l0_pixels: int | None = shown("l0 pixels", "figure")
+    ssim: Number = shown("SSIM", "figure")
+    psnr: Number = shown("PSNR", "figure", unit="dB")
     linf_as_saved: Number = shown("linf as saved", "figure", unit="1/255")
     l2_as_saved: Number = shown("l2 as saved", "figure")
     l1_as_saved: Number = shown("l1 as saved", "figure")
     l0_as_saved: int | None = shown("l0 as saved", "figure")
     l0_pixels_as_saved: int | None = shown("l0 pixels as saved", "figure")
+    ssim_as_saved: Number = shown("SSIM as saved", "figure")
+    psnr_as_saved: Number = shown("PSNR as saved", "figure", unit="dB")
 
 
 class MapRecord(ImageRecord):
@@ -233,14 +239,16 @@ class MaskRecord(ImageRecord):
 
 
 class SimilarityRow(Result):
-    """One metric between the maps of one image before and after an attack; none where a constant map leaves it open.
+    """One measure between the maps of one image before and after an attack; none where a constant map leaves it open.
 
     Attributes:
         explanation: id of the explanation.
         score: what was explained.
         after: ``same`` or ``own``: the class explained on the adversarial picture.
-        metric: name of the metric.
-        value: the similarity, 1 for equal maps.
+        metric: name of the measure, see ``core/similarities.py``.
+        value: of the maps before and after; 1 for equal maps, 0 for the two measures of distance.
+        floor_noise: the same between the clean map and that of the image with random noise in the attack's place, of
+            equal norms.
     """
 
     explanation: str
@@ -248,21 +256,50 @@ class SimilarityRow(Result):
     after: str
     metric: str
     value: Number
+    floor_noise: Number = None
+
+
+class RegionRow(Result):
+    """The most important tenth of a map before and after an attack.
+
+    Attributes:
+        explanation: id of the explanation.
+        score: what was explained.
+        after: ``same`` or ``own``: the class explained on the adversarial picture.
+        box_before: [left, top, right, bottom], in pixels of the photograph, of the clean map's top tenth; none of a
+            blank map.
+        box_after: the same of the adversarial picture's map.
+        share_before: of the absolute clean map that lies in its top tenth, in [0, 1].
+        share_after: the same of the adversarial picture's map.
+    """
+
+    explanation: str
+    score: str
+    after: str
+    box_before: tuple[int, ...] | None
+    box_after: tuple[int, ...] | None
+    share_before: Number
+    share_after: Number
 
 
 class CompareRecord(AttackRecord):
     """One image under one attack case, and what the explanations make of it.
 
     Attributes:
-        explained_before: class explained on the clean image.
-        explained_after: class explained on the adversarial image.
-        similarity: one row per explanation and metric.
+        explained_before: class explained on the clean image, by the first explanation.
+        explained_after: class explained on the adversarial image; with ``--after both`` its own prediction.
+        likeness: mean Spearman correlation of the maps before and after over the explanations and classes; none where
+            none is defined. Low where the maps moved far.
+        similarity: one row per explanation, class and measure.
+        regions: one row per explanation and class.
         blank: ids of the explanations whose map before or after holds no evidence.
     """
 
     explained_before: str | None = shown("explained before", "label")
     explained_after: str | None = shown("explained after", "label")
+    likeness: Number = shown("likeness of the maps", "figure", terminal=True)
     similarity: tuple[SimilarityRow, ...] = shown("similarity of the maps", "list", default=())
+    regions: tuple[RegionRow, ...] = ()
     blank: tuple[str, ...] = shown("blank maps", "list", default=())
 
 

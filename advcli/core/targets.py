@@ -5,29 +5,30 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from advcli.core.choices import TargetRule
 from advcli.core.precision import wide
 from advcli.core.randomness import RowNoise
 from advcli.core.shapes import Integers, Logits
 
+RANK = "rank:"  # ``rank:3``: the third most probable class
 
-def choose_targets(
-    rule: TargetRule | int, logits: Logits, label: Integers, seed: int, sha256: Sequence[str]
-) -> Integers:
+
+def choose_targets(rule: str | int, logits: Logits, label: Integers, seed: int, sha256: Sequence[str]) -> Integers:
     """Choose a target for each image.
 
     The rules never choose the label, nor the prediction while there is another class left: where an image is
     misclassified, ``second`` is the most probable of the classes that are neither.
 
     Args:
-        rule: ``none``; ``second`` most or ``least`` probable class; ``random``, drawn by seed and picture; or a class.
+        rule: ``none``; ``second`` most or ``least`` probable class; ``random``, drawn by seed and picture; ``rank:K``,
+            the K-th most probable class, K from 2 to the number of classes (``rank:2`` is ``second``); or a class.
         logits: (N, K) of the clean images.
         label: (N,) what the images show.
         seed: of the run.
         sha256: of each image.
 
     Returns:
-        (N,) classes, -1 for ``none``.
+        (N,) classes, -1 for ``none``. The label stands behind all others: it is what the last rank gives where an
+        image is misclassified, and there alone.
     """
     if rule == "none":
         return torch.full_like(label, -1)
@@ -39,6 +40,9 @@ def choose_targets(
     candidates = (classes - taken).clamp(min=1)
     if rule == "second":
         place = torch.zeros_like(label)
+    elif rule.startswith(RANK):
+        ahead = torch.full_like(label, int(rule.removeprefix(RANK)) - 2)
+        place = torch.where(ahead < candidates, ahead, classes - 1)
     elif rule == "least":
         place = candidates - 1
     else:

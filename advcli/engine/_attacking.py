@@ -10,12 +10,11 @@ import torch
 from advcli.core.records import AttackRecord
 from advcli.core.targets import choose_targets
 from advcli.images.writing import read_png
-from advcli.models.classes import resolve_class
 from advcli.models.classifier import Classifier
 from advcli.runs.command import Case, Known, Product, RunConfig
 from advcli.runs.grid import case_id, numbered
 from advcli.runs.images import Clean, Image, Unusable, look_at
-from advcli.search.config import TARGET_RULES, AttackConfig, Cell
+from advcli.search.config import AttackConfig, Cell
 from advcli.search.facts import outcome_facts
 from advcli.search.flow import Job, flow
 from advcli.search.plans import Answer, AttackPlan, Problem, attack_job
@@ -42,11 +41,9 @@ def attack_cases(config: AttackConfig, classifiers: Sequence[Classifier], first:
     sentences: dict[str, None] = {}
     for place, classifier in enumerate(classifiers):
         card = classifier.card
-        cells, skipped = config.cells(card.preprocessing.size)
+        cells, skipped = config.cells(card.preprocessing.size, card.classes)
         sentences.update(dict.fromkeys(skipped))
         for order, cell in enumerate(cells):
-            if cell.target not in TARGET_RULES:
-                resolve_class(cell.target, card.classes)
             name = case_id([*cell.words, None if card.name == first else card.name])
             cases.append(Case(name, {"model": card.name, **cell.axes}, (place, order), (place, cell)))
     return numbered(cases), list(sentences)
@@ -165,7 +162,7 @@ class AttackGrid:
 
     def target(self, clean: Clean, cell: Cell) -> int:
         """Choose the class that an image is to reach, or -1."""
-        rule: Any = cell.target if cell.target in TARGET_RULES else resolve_class(cell.target, clean.classes)
+        rule = self.config.targets.rule(cell.target, clean.image.item.identity, clean.classes)
         label = torch.tensor([clean.label])
         return int(choose_targets(rule, clean.logits[None].cpu(), label, self.run.seed, [clean.image.sha256])[0])
 

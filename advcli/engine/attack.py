@@ -59,6 +59,7 @@ class AttackCommand:
 
     def prepare(self, config: RunConfig, before: Report | None) -> Prepared:
         """Load the models and lay out the grid."""
+        self.config.targets.require([source.path for source in self.images.sources])
         loaded = Loaded.of(self.images, config, before)
         cases, skipped = attack_cases(self.config, loaded.classifiers, loaded.first)
         grid = AttackGrid(loaded.classifiers, cases, self.config, config, loaded.batch_size)
@@ -111,5 +112,5 @@ def endings(clean: Clean, case: str, drawings: Mapping[str, Drawing]) -> dict[st
 def summarize(frame: pd.DataFrame, cases: Mapping[str, Mapping[str, object]], *, min_eps: bool = False) -> Summary:
     """Summarize attack records: the worst case, each case, each label."""
     figures = summarize_attacks(frame, cases, min_eps=min_eps)
-    charts = attack_charts(figures.tables["cases"], figures.tables["labels"], figures.series)
+    charts = attack_charts(figures.tables, figures.series)
     return Summary(figures.values, figures.tables, charts)

@@ -12,27 +12,28 @@ from advcli.figures.min_eps_chart import min_eps_chart
 from advcli.figures.passes_chart import passes_chart
 from advcli.figures.robustness_chart import curves, robustness_chart
 from advcli.figures.similarity_chart import similarity_chart
+from advcli.figures.strategy_chart import strategy_charts
+from advcli.figures.target_chart import target_charts
 
 Row = Mapping[str, object]
 Series = Mapping[str, Mapping[str, NDArray[np.float64]]]
 MOST_CHARTS = 6  # of one kind
 
 
-def attack_charts(
-    cases: Sequence[Row], labels: Sequence[Row], series: Series, similarity: Sequence[Row] = ()
-) -> dict[str, bytes]:
+def attack_charts(tables: Mapping[str, Sequence[Row]], series: Series) -> dict[str, bytes]:
     """Draw the charts of an attack or compare run.
 
     Args:
-        cases: ``summary.cases``.
-        labels: rows of the table ``labels``.
+        tables: of the run: ``cases``, ``labels``, and where there are any ``similarity`` (of which the rows of
+            misclassified pictures are drawn), ``targets`` and ``strategies``.
         series: ``passes`` and, of a run that looked for it, ``min_eps``; case to one number per attacked image.
-        similarity: rows of the table ``similarity``; those of misclassified pictures are drawn.
 
     Returns:
         Name to SVG: ``accuracy``; ``robust-accuracy-NORM`` where a method has several eps; ``classes`` of one model
-        with few classes; ``passes``; ``min-eps-CASE``; ``similarity-CASE``.
+        with few classes; ``passes``; ``min-eps-CASE``; ``similarity-CASE``; ``strategies-ATTACK``;
+        ``targets-FIGURE-ATTACK``.
     """
+    cases, labels = tables["cases"], tables["labels"]
     charts = {"accuracy": accuracy_chart(cases)}
     charts |= {f"robust-accuracy-{norm}": robustness_chart(lines, norm) for norm, lines in curves(cases).items()}
     if 1 < len(labels) <= MOST_CLASSES and len({row.get("model") for row in labels}) == 1:
@@ -42,8 +43,10 @@ def attack_charts(
     norms = {str(row["case"]): row.get("norm") for row in cases}
     for case, values in list(series.get("min_eps", {}).items())[:MOST_CHARTS]:
         charts[f"min-eps-{case}"] = min_eps_chart(case, values, None if norms.get(case) is None else str(norms[case]))
-    for case, means in list(_means(similarity).items())[:MOST_CHARTS]:
+    for case, means in list(_means(tables.get("similarity", ())).items())[:MOST_CHARTS]:
         charts[f"similarity-{case}"] = similarity_chart(case, means)
+    charts |= dict(list(strategy_charts(tables.get("strategies", ())).items())[:MOST_CHARTS])
+    charts |= dict(list(target_charts(tables.get("targets", ())).items())[:MOST_CHARTS])
     return charts
 
 

@@ -28,7 +28,7 @@ class Boxes:
 
     @cached_property
     def _rows(self) -> Labels:
-        return Labels("file", {path: path for path in self.table})
+        return Labels("file", {path: path for path in self.table}, option="--boxes")
 
     @property
     def digest(self) -> str:

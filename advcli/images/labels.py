@@ -27,11 +27,13 @@ class Labels:
             the model's word.
         table: path of a picture to the word for its class; only for ``file``.
         numbers: for ``auto``, whether folders whose names are numbers are classes; see ``for_folders``.
+        option: that named the table, for errors.
     """
 
     how: Way
     table: dict[str, str] | None = None
     numbers: bool = True
+    option: str = "--labels"
 
     @cached_property
     def _rows(self) -> dict[str, list[str]]:
@@ -53,7 +55,9 @@ class Labels:
         fitting = [row for row in self._rows.get(path.rpartition("/")[2], []) if _ends_in(path, row)]
         if len(fitting) != 1:
             found = f"{len(fitting)} rows" if fitting else "no row"
-            raise ImageError(f"{printable(path)} has {found} in the --labels file", "name it there by this very path")
+            raise ImageError(
+                f"{printable(path)} has {found} in the {self.option} file", "name it there by this very path"
+            )
         return table[fitting[0]]
 
 
@@ -71,15 +75,28 @@ def parse_labels(option: str) -> Labels:
         raise UsageError("--labels '' is empty", "give auto, folder, predicted or a CSV file")
     if option != "file" and option in get_args(Way):
         return Labels(cast(Way, option))
+    return read_classes(option, "--labels", "give auto, folder, predicted or a CSV file")
+
+
+def read_classes(path: str, option: str, hint: str) -> Labels:
+    """Read a CSV file that gives each picture a class.
+
+    Args:
+        path: of the file, with the columns that ``parse_labels`` knows.
+        option: that was typed, for errors.
+        hint: what to do where there is no such file.
+
+    Raises:
+        UsageError: it cannot be read, lacks a column, leaves a cell empty, or contradicts itself.
+    """
+    what = f"{option} {printable(path)}"
     try:
-        with Path(option).open(encoding="utf-8-sig", newline="") as file:
-            return Labels("file", _table(csv.DictReader(file), option))
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            return Labels("file", _table(csv.DictReader(file), what), option=option)
     except OSError as error:
-        raise UsageError(
-            f"--labels {printable(option)}: {error.strerror or error}", "give auto, folder, predicted or a CSV file"
-        ) from error
+        raise UsageError(f"{what}: {error.strerror or error}", hint) from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"--labels {printable(option)} is not CSV in UTF-8: {error}", "export it again") from error
+        raise UsageError(f"{what} is not CSV in UTF-8: {error}", "export it again") from error
 
 
 def for_folders(labels: Labels, sources: Iterable[Source]) -> Labels:
@@ -131,31 +148,27 @@ def _insist(index: int | None, message: str) -> int:
     return index
 
 
-def _table(rows: "csv.DictReader[str]", option: str) -> dict[str, str]:
-    path_column, label_column = (_column(rows, names, option) for names in (_PATH_COLUMNS, _LABEL_COLUMNS))
+def _table(rows: "csv.DictReader[str]", what: str) -> dict[str, str]:
+    path_column, label_column = (_column(rows, names, what) for names in (_PATH_COLUMNS, _LABEL_COLUMNS))
     table: dict[str, str] = {}
     for row in rows:
         path, label = row[path_column], row[label_column]
         if not path or label is None:
             raise UsageError(
-                f"--labels {printable(option)}: line {rows.line_num} lacks a {path_column} or a {label_column}",
+                f"{what}: line {rows.line_num} lacks a {path_column} or a {label_column}",
                 "fill it in, or leave the line out",
             )
         key = PurePosixPath(path.strip()).as_posix()  # ./a.png is a.png
         if table.setdefault(key, label.strip()) != label.strip():
-            raise UsageError(
-                f"--labels {printable(option)}: line {rows.line_num} gives {printable(key)} a second label", "keep one"
-            )
+            raise UsageError(f"{what}: line {rows.line_num} gives {printable(key)} a second {label_column}", "keep one")
     return table
 
 
-def _column(rows: "csv.DictReader[str]", names: Iterable[str], option: str) -> str:
+def _column(rows: "csv.DictReader[str]", names: Iterable[str], what: str) -> str:
     for column in rows.fieldnames or ():
         if column.strip().lower() in names:
             return column
-    raise UsageError(
-        f"--labels {printable(option)} has no column {' or '.join(names)}", "its first line must read: path,label"
-    )
+    raise UsageError(f"{what} has no column {' or '.join(names)}", "its first line must read: path,label")
 
 
 def _ends_in(one: str, other: str) -> bool:

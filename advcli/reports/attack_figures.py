@@ -21,12 +21,13 @@ from advcli.reports.summaries import (
     truth,
     usable,
 )
+from advcli.reports.target_figures import strategies, target_matrix
 
 PASSES = ("forward_passes", "backward_passes", "verification_passes")
 DISTANCES = ("l2", "linf", "l1", "l0")
 COLUMNS = (
     *("item", "case", "status", "label", "label_source", "prediction", "target", "eps", "adversarial_prediction"),
-    *("misclassified", "misclassified_as_saved", "target_reached", *PASSES, *DISTANCES),
+    *("misclassified", "misclassified_as_saved", "target_reached", *PASSES, *DISTANCES, "ssim"),
 )
 RATES = (
     *("clean_accuracy", "robust_accuracy", "robust_accuracy_as_saved", "attack_success_rate"),
@@ -52,8 +53,10 @@ def summarize_attacks(frame: pd.DataFrame, cases: Cases, *, min_eps: bool = Fals
 
     Returns:
         Values: the counts of the inputs, the worst case over the cases (with several models ``models``, a list with
-        the worst case of each), and ``cases``. Tables: ``cases``, ``labels`` (the worst case by class) and
-        ``predictions`` (what each class became). Series: ``passes`` and, where asked for, ``min_eps``.
+        the worst case of each), and ``cases``; where cases differ in their target alone, ``targets`` (class against
+        class), ``strategies`` and ``strategy_differences``, see ``reports/target_figures.py``. Tables: all these
+        lists, and ``labels`` (the worst case by class) and ``predictions`` (what each class became). Series:
+        ``passes`` and, where asked for, ``min_eps``.
     """
     known = usable(frame)
     known = known[known["case"].astype(object).isin(list(cases)).to_numpy(dtype=bool)]
@@ -69,8 +72,11 @@ def summarize_attacks(frame: pd.DataFrame, cases: Cases, *, min_eps: bool = Fals
         "labels": [row for model, group in worst for row in _by_label({"model": model}, group)],
         "predictions": _predictions(known, cases),
     }
+    ways, gaps = strategies(rows, cases)
+    wanted = {"targets": target_matrix(rows, cases), "strategies": ways, "strategy_differences": gaps}
+    wanted = {name: found for name, found in wanted.items() if found}
     series = {"passes": dict(_passes(rows, cases))} | ({"min_eps": dict(_min_eps(rows, cases))} if min_eps else {})
-    return Figures({**input_counts(frame), **top, "cases": per_case}, tables, series)
+    return Figures({**input_counts(frame), **top, "cases": per_case, **wanted}, {**tables, **wanted}, series)
 
 
 def attack_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -80,10 +86,10 @@ def attack_rows(rows: pd.DataFrame) -> pd.DataFrame:
         rows: results and not applicable cases, with the columns ``COLUMNS``.
 
     Returns:
-        One row for each: ``item``, ``case``, ``label`` as they were; ``labelled``: its label was known before;
-        ``right``: the clean image is classified rightly; ``lost``, ``lost_as_saved``: the attacked one is not;
+        One row for each: ``item``, ``case``, ``label``, ``target`` as they were; ``labelled``: its label was known
+        before; ``right``: the clean image is classified rightly; ``lost``, ``lost_as_saved``: the attacked one is not;
         ``attacked``: the clean image was not at the goal already; ``success``: it was attacked and reached the goal;
-        the passes; ``eps`` and the distances, NaN except of successes.
+        the passes; ``eps``, the distances and ``ssim``, NaN except of successes.
     """
     right = same(rows["prediction"], rows["label"])
     targeted = rows["target"].notna().to_numpy(dtype=bool)
@@ -95,6 +101,7 @@ def attack_rows(rows: pd.DataFrame) -> pd.DataFrame:
             "item": rows["item"].astype(object).to_numpy(),
             "case": rows["case"].astype(object).to_numpy(),
             "label": rows["label"].astype(object).to_numpy(),
+            "target": rows["target"].astype(object).to_numpy(),
             "labelled": labelled(rows),
             "right": right,
             "lost": truth(rows["misclassified"]),
@@ -105,7 +112,7 @@ def attack_rows(rows: pd.DataFrame) -> pd.DataFrame:
     )
     for name in PASSES:
         judged[name] = _numbers(rows[name])
-    for name in ("eps", *DISTANCES):
+    for name in ("eps", *DISTANCES, "ssim"):
         judged[name] = np.where(success, _numbers(rows[name]), np.nan)
     return judged
 

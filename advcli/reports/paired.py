@@ -1,8 +1,10 @@
-"""Two models on the same pictures: is one of them surer of noise, and by how much."""
+"""Two models, or two attacks, on the same pictures: does one of them differ, and by how much."""
 
 import math
 
-from scipy.stats import binomtest, norm
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, norm, t
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -45,6 +47,49 @@ def ratio(both: int, only_first: int, only_second: int, level: float = 0.95) -> 
     z = float(norm.ppf(0.5 + level / 2)) * wide / sum(parts)
     (low_first, high_first), (low_second, high_second) = (_wilson(hits, known, z) for hits in (first, second))
     return second / first, low_second / high_first, high_second / low_first
+
+
+def difference(
+    only_first: int, only_second: int, count: int, level: float = 0.95
+) -> tuple[float | None, float | None, float | None]:
+    """Estimate the rate of the first minus the rate of the second, on the same pictures.
+
+    Args:
+        only_first: pictures that are hits of the first alone.
+        only_second: pictures that are hits of the second alone.
+        count: all pictures.
+        level: of the interval.
+
+    Returns:
+        The difference of the rates and its adjusted Wald interval, within [-1, 1]; none of no picture.
+
+    Source: Bonett and Price 2012, https://doi.org/10.3102/1076998611411915.
+    """
+    if not count:
+        return None, None, None
+    first, second = (only_first + 1) / (count + 2), (only_second + 1) / (count + 2)
+    middle = first - second
+    spread = float(norm.ppf(0.5 + level / 2)) * math.sqrt((first + second - middle**2) / (count + 2))
+    return (only_first - only_second) / count, max(-1.0, middle - spread), min(1.0, middle + spread)
+
+
+def mean_difference(gaps: NDArray[np.float64], level: float = 0.95) -> tuple[float | None, float | None, float | None]:
+    """Give the mean of paired differences with its Student interval.
+
+    Args:
+        gaps: finite, one for each pair.
+        level: of the interval.
+
+    Returns:
+        Mean, low, high; no bounds of fewer than two, nothing of none.
+    """
+    if not len(gaps):
+        return None, None, None
+    mean = float(gaps.mean())
+    if len(gaps) < 2:
+        return mean, None, None
+    spread = float(t.ppf(0.5 + level / 2, len(gaps) - 1)) * float(gaps.std(ddof=1)) / math.sqrt(len(gaps))
+    return mean, mean - spread, mean + spread
 
 
 def _wilson(hits: int, count: int, z: float) -> tuple[float, float]:

@@ -1,16 +1,13 @@
 """What is attempted on every image: attacks, budgets and targets, put together from options and checked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import get_args
+from dataclasses import dataclass, field
 
 from advcli.core.attack import norm_of
-from advcli.core.choices import TargetRule
 from advcli.core.norms import Norm, check_eps, default_eps
 from advcli.errors import UsageError
 from advcli.registry import Method, Quantity
-
-TARGET_RULES = get_args(TargetRule)
+from advcli.search.wanted import Wanted
 
 
 @dataclass(frozen=True)
@@ -21,7 +18,7 @@ class Cell:
         method: the attack.
         norm: of its ball; none where it has none.
         eps: radius; none where the attack knows none, or where the smallest one is searched.
-        target: what ``--target`` said.
+        target: what ``--target`` said; of ``all`` one of the classes.
         smallest: resolution of the search for the smallest eps; none where eps is given.
     """
 
@@ -74,7 +71,7 @@ class AttackConfig:
 
     methods: tuple[Method, ...]
     eps: tuple[Quantity, ...] = ()
-    targets: tuple[str, ...] = ()
+    targets: Wanted = field(default_factory=Wanted)
     early_exit: bool = True
     queries: int | None = None
     min_eps: Quantity | None = None
@@ -93,8 +90,9 @@ class AttackConfig:
             )
         if self.min_eps is not None and not any(uses_eps(method) for method in self.methods):
             raise UsageError(f"{self.methods[0].name} has no eps to search", "leave out --min-eps")
-        if self.targets and not any(_fits(method, target) for method in self.methods for target in self.targets):
-            method, target = self.methods[0], self.targets[0]
+        words = self.targets.words
+        if words and not any(_fits(method, target) for method in self.methods for target in words):
+            method, target = self.methods[0], words[0]
             raise UsageError(*_misfit(method, target))
 
     @property
@@ -102,26 +100,31 @@ class AttackConfig:
         """What of this decides results and is the same for all cases, for the report."""
         return {"early_exit": self.early_exit, "queries": self.queries}
 
-    def cells(self, size: tuple[int, int]) -> tuple[list[Cell], list[str]]:
+    def cells(self, size: tuple[int, int], classes: Sequence[str]) -> tuple[list[Cell], list[str]]:
         """List the cells of the grid for a model.
 
         Args:
             size: (height, width) of the model's input, which radii in l2 and l1 depend on.
+            classes: of the model.
 
         Returns:
             The cells, and a sentence for each combination that makes no sense.
 
         Raises:
-            UsageError: an eps beyond the bound of its norm.
+            UsageError: an eps beyond the bound of its norm, or a target that the model does not have.
         """
         cells: list[Cell] = []
         skipped: list[str] = []
+        meant = {word: self.targets.for_classes(word, classes) for word in self.targets.words}
         for method in self.methods:
             norm = norm_of(method.build())
-            for target in self.targets or (_default_target(method),):
-                if not _fits(method, target):
-                    skipped.append("; ".join(_misfit(method, target)))
-                    continue
+            targets: list[str] = []
+            for word in self.targets.words or (_default_target(method),):
+                if _fits(method, word):
+                    targets += meant.get(word, [word])
+                else:
+                    skipped.append("; ".join(_misfit(method, word)))
+            for target in dict.fromkeys(targets):
                 for eps in self._radii(method, norm, size):
                     smallest = self.min_eps if eps is not None else None
                     cells.append(Cell(method, norm, eps, target, smallest))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from advcli.core.grid import SLACK
+from advcli.metrics.fidelity import psnr, ssim
 from advcli.search.outcome import Outcome
 
 
@@ -36,14 +37,23 @@ def outcome_facts(image: torch.Tensor, target: int, outcome: Outcome) -> dict[st
         target: class to reach, or -1.
         outcome: of the attack.
     """
-    clean = image.cpu().numpy()
+    clean, pixels, saved = (tensor.cpu().numpy() for tensor in (image, outcome.pixels, outcome.saved))
     return {
         **_verdicts(target, outcome),
         "forward_passes": outcome.forward_passes,
         "backward_passes": outcome.backward_passes,
         "verification_passes": outcome.verification_passes,
-        **sizes(outcome.pixels.cpu().numpy() - clean),
-        **sizes(outcome.saved.cpu().numpy() - clean, "_as_saved"),
+        **distortion(clean, pixels),
+        **distortion(clean, saved, "_as_saved"),
+    }
+
+
+def distortion(clean: np.ndarray, changed: np.ndarray, ending: str = "") -> dict[str, float | int | None]:
+    """Say how far a picture (3, H, W) is from the clean one: in every norm, and as it looks; see ``sizes``."""
+    return {
+        **sizes(changed - clean, ending),
+        f"ssim{ending}": ssim(clean, changed),
+        f"psnr{ending}": psnr(clean, changed),
     }
 
 

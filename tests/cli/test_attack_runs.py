@@ -162,3 +162,34 @@ def test_bf16_claims_nothing_that_fp32_denies(main, photos, out, records):
     for record in records(out).values():
         adversarial = as_the_network_sees(out / record["files"]["adversarial"])
         assert card.classes[int(network((adversarial - mean) / std).argmax())] != record["label"]
+
+
+def test_every_class_as_a_target_gives_a_matrix_and_strategies_stand_side_by_side(main, photos, out, lines):
+    few = [photos / "cat" / "00.png", photos / "dog" / "01.png"]
+    command = ["attack", *few, "--method", "fgsm", "--target", "all", "--target", "second", "--target", "least"]
+    done = main(*command, "--no-panels", "--out", out)
+    assert done.code == 0, done.err
+    assert "targets: attack success rate in %, the picture's class by target" in done.out
+    assert "strategy_differences, against" in done.out
+    summary = json.loads((out / "report.json").read_text())["summary"]
+    matrix = {(row["source"], row["target"]) for row in summary["targets"]}
+    assert len({target for _, target in matrix}) >= 9
+    assert not any(source == target for source, target in matrix)
+    assert len(lines(out)) == 2 * (10 + 2)
+    assert {record["target"] for record in lines(out) if record["case"] == "fgsm-8_255-frog"} == {"frog"}
+    assert {row["target"] for row in summary["strategies"]} == {"second", "least"}
+    assert (out / "tables" / "targets.csv").is_file()
+    for kind in ("success", "passes", "l2"):
+        assert (out / "figures" / f"targets-{kind}-fgsm-8_255.svg").is_file()
+    assert (out / "figures" / "strategies-fgsm-8_255.svg").is_file()
+
+
+def test_targets_from_a_file_are_reached_for_each_image(main, photos, out, tmp_path, records):
+    (tmp_path / "to.csv").write_text("path,class\n00.png,ship\n01.png,frog\n")
+    few = [photos / "cat" / "00.png", photos / "cat" / "01.png"]
+    done = main("attack", *few, "--target", tmp_path / "to.csv", "--no-panels", "--out", out)
+    assert done.code == 0, done.err
+    assert {item: record["target"] for item, record in records(out).items()} == {"00.png": "ship", "01.png": "frog"}
+    done = main("attack", photos / "cat", "--target", tmp_path / "to.csv", "--out", out / "more")
+    assert done.code == 2
+    assert "02.png has no row in the --target file to.csv, and so 5 more" in done.err

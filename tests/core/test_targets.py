@@ -62,3 +62,19 @@ def test_with_two_classes_the_target_is_the_other(rule):
     logits = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat(2, 1)
     label = torch.tensor([0, 0, 1, 1])
     assert choose_targets(rule, logits, label, 0, digests(4)).tolist() == [1, 1, 0, 0]
+
+
+def test_a_rank_counts_from_the_prediction_and_the_label_stands_last():
+    logits = torch.tensor([[4.0, 3.0, 2.0, 1.0]]).repeat(2, 1)
+    label = torch.tensor([0, 2])  # the second picture is misclassified
+    ranked = [choose_targets(f"rank:{rank}", logits, label, 0, digests(2)).tolist() for rank in (2, 3, 4)]
+    assert ranked == [[1, 1], [2, 3], [3, 2]]
+
+
+@given(st.integers(0, 2**31), st.integers(2, 8))
+def test_the_second_rank_is_second_and_the_last_of_what_is_right_is_least(seed, classes):
+    logits = torch.randint(-2, 3, (20, classes), generator=torch.Generator().manual_seed(seed)).float()
+    label = logits.argmax(1)
+    for rank, rule in ((2, "second"), (classes, "least")):
+        found = choose_targets(f"rank:{rank}", logits, label, 0, digests(20))
+        assert torch.equal(found, choose_targets(rule, logits, label, 0, digests(20)))

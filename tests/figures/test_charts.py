@@ -134,11 +134,19 @@ def test_the_median_counts_what_withstood():
 
 def test_a_run_has_the_charts_that_its_figures_allow():
     series = {"passes": {"pgd-1_255": counts(1, 2)}}
-    assert list(attack_charts(CASES, LABELS, series)) == ["accuracy", "robust-accuracy-linf", "classes", "passes"]
+    assert list(attack_charts({"cases": CASES, "labels": LABELS}, series)) == [
+        "accuracy",
+        "robust-accuracy-linf",
+        "classes",
+        "passes",
+    ]
     row = {"case": "pgd-1_255", "method": "ig", "score": "logit", "after": "same", "misclassified": True}
     rows = [{**row, "metric": "ssim", "mean": 0.5, "low": None, "high": None}]
-    assert list(attack_charts(CASES[:1], LABELS[:1], {}, rows)) == ["accuracy", "similarity-pgd-1_255"]
-    least = attack_charts(CASES[:1], [], {"min_eps": {"pgd-1_255": counts(0.1)}})
+    assert list(attack_charts({"cases": CASES[:1], "labels": LABELS[:1], "similarity": rows}, {})) == [
+        "accuracy",
+        "similarity-pgd-1_255",
+    ]
+    least = attack_charts({"cases": CASES[:1], "labels": []}, {"min_eps": {"pgd-1_255": counts(0.1)}})
     assert list(least) == ["accuracy", "min-eps-pgd-1_255"]
 
 
