@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from advcli.runs.plan import Plan
 
 _FEW = 16  # results that are listed one by one
+_LONGEST = 24  # rows of a table, but for the cases, that are shown
 _WRONG = "✗ "
 Line = Mapping[str, Any]
 

@@ -12,7 +12,8 @@ import pandas as pd
 from advcli.core.choices import After
 from advcli.core.records import CompareRecord, Record
 from advcli.core.report import Report
-from advcli.engine._attacking import AXES, Attacked, AttackGrid, attack_cases, attack_remarks, nothing_to_do
+from advcli.engine._attack_cases import AXES, attack_cases, attack_remarks
+from advcli.engine._attacking import Attacked, AttackGrid, nothing_to_do
 from advcli.engine._clean_maps import CleanMaps
 from advcli.engine._comparing import Compared, Comparer, plain_record
 from advcli.engine._explaining import ExplainConfig, explain_cases
@@ -182,6 +183,7 @@ class Nothing:
     def record(self, item: str, case: str) -> dict[str, Any] | None:
         """Know of no record."""
         del item, case
+        return None  # noqa: RET501 - the type says that there may be one
 
 
 def _item(one: Attacked) -> Item:
@@ -218,6 +220,4 @@ def summarize(
     figures = summarize_comparisons(
         frame, cases, out / "tables" / SIMILARITIES, floors=floors.known, seed=seed, min_eps=min_eps
     )
-    tables = figures.tables
-    charts = attack_charts(tables["cases"], tables["labels"], figures.series, tables["similarity"])
-    return Summary(figures.values, figures.tables, charts)
+    return Summary(figures.values, figures.tables, attack_charts(figures.tables, figures.series))

@@ -15,6 +15,7 @@ from advcli.figures.sizing import enlarged, enlargement
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.float32]
 Box = tuple[float, float, float, float]
+Whole = tuple[int, int, int, int]
 _FRAME = (31, 35, 40)
 
 
@@ -46,22 +47,29 @@ class Photo:
         """
         return cls(pixels, seen_box(pixels.shape[1], pixels.shape[0], size, resize))
 
-    def to_photo(self, box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-        """Carry a box from a map over to the photograph.
-
-        Args:
-            box: (left, top, right, bottom) in values of the map; right and bottom are the first beyond.
-            shape: (H, W) of the map.
-
-        Returns:
-            The smallest box of whole pixels of the photograph that holds it.
-        """
-        left, top, right, bottom = self.box
-        across, down = (right - left) / shape[1], (bottom - top) / shape[0]
+    def to_photo(self, box: Whole, shape: tuple[int, ...]) -> Whole:
+        """Carry a box from a map (H, W) over to the photograph; see ``carried``."""
         height, width = self.pixels.shape[:2]
-        near = (math.floor(left + box[0] * across + 1e-6), math.floor(top + box[1] * down + 1e-6))
-        far = (math.ceil(left + box[2] * across - 1e-6), math.ceil(top + box[3] * down - 1e-6))
-        return max(near[0], 0), max(near[1], 0), min(far[0], width), min(far[1], height)
+        return carried(box, shape, self.box, (width, height))
+
+
+def carried(box: Whole, shape: tuple[int, ...], part: Box, photo: tuple[int, int]) -> Whole:
+    """Carry a box from a map over to its photograph.
+
+    Args:
+        box: (left, top, right, bottom) in values of the map; right and bottom are the first beyond.
+        shape: (H, W) of the map.
+        part: (left, top, right, bottom) of the photograph that the map is about; see ``seen_box``.
+        photo: (width, height) of the photograph.
+
+    Returns:
+        The smallest box of whole pixels of the photograph that holds it.
+    """
+    left, top, right, bottom = part
+    across, down = (right - left) / shape[1], (bottom - top) / shape[0]
+    near = (math.floor(left + box[0] * across + 1e-6), math.floor(top + box[1] * down + 1e-6))
+    far = (math.ceil(left + box[2] * across - 1e-6), math.ceil(top + box[3] * down - 1e-6))
+    return max(near[0], 0), max(near[1], 0), min(far[0], photo[0]), min(far[1], photo[1])
 
 
 def seen_box(width: int, height: int, size: tuple[int, int], resize: int) -> Box:

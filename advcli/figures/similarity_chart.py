@@ -4,15 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from advcli.core.similarities import MEASURES
 from advcli.figures.chart_style import PALE, QUIET, SERIES, Estimate, canvas, shortened, style, svg, whisker
-
-METRICS = {
-    "spearman": "Spearman",
-    "spearman_abs": "Spearman of |v|",
-    "ssim": "SSIM",
-    "ssim_abs": "SSIM of |v|",
-    "hog": "HOG of |v|",
-}
 
 
 def similarity_chart(case: str, means: Mapping[str, Mapping[str, Estimate | None]]) -> bytes:
@@ -21,12 +14,13 @@ def similarity_chart(case: str, means: Mapping[str, Mapping[str, Estimate | None
     Args:
         case: of the attack, for the title.
         means: explanation to metric to (mean, low, high) over the images, the mean in [-1, 1]; none where a metric is
-            undefined throughout.
+            undefined throughout. Distances are passed over.
 
     Returns:
         An SVG file with 95 % intervals.
     """
-    metrics = list(dict.fromkeys(metric for values in means.values() for metric in values))
+    told = dict.fromkeys(metric for values in means.values() for metric in values)
+    metrics = [metric for metric in told if metric not in MEASURES or MEASURES[metric].same]
     thickness = 0.8 / max(1, len(means))
     height = 1.3 + len(metrics) * (0.16 + 0.2 * len(means)) + 0.2 * len(means)
     with style():
@@ -41,7 +35,7 @@ def similarity_chart(case: str, means: Mapping[str, Mapping[str, Estimate | None
                     continue
                 axes.barh(place, estimate[0], height=thickness * 0.86, color=color)
                 whisker(axes, place, *estimate[1:])
-        axes.set_yticks(range(len(metrics)), [METRICS.get(metric, metric) for metric in metrics])
+        axes.set_yticks(range(len(metrics)), [_title(metric) for metric in metrics])
         axes.invert_yaxis()
         lowest = min((e[1] for values in means.values() for e in values.values() if e), default=0.0)
         axes.set_xlim(max(-1.0, min(0.0, lowest)), 1)  # of two images the interval may leave the scale
@@ -50,3 +44,7 @@ def similarity_chart(case: str, means: Mapping[str, Mapping[str, Estimate | None
         if means:
             figure.legend(loc="outside lower left", fontsize=9, borderaxespad=0.2)
         return svg(figure)
+
+
+def _title(metric: str) -> str:
+    return MEASURES[metric].title if metric in MEASURES else metric

@@ -76,7 +76,9 @@ def _pairs(rows: list[dict[str, Any]]) -> Any:
     if "metric" not in rows[0]:
         return rows
     varying = [
-        key for key in rows[0] if key not in ("metric", "value", "explanation") and len({r[key] for r in rows}) > 1
+        key
+        for key in rows[0]
+        if key not in ("metric", "value", "floor_noise", "explanation") and len({r[key] for r in rows}) > 1
     ]
     nested: dict[str, dict[str, Any]] = {}
     for row in rows:

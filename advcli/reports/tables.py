@@ -48,7 +48,7 @@ def write_long_similarity(records: Path, path: Path) -> None:
     Args:
         records: records.jsonl of ``CompareRecord``.
         path: where to, whole or not at all: columns ``item``, ``case``, ``explanation``, ``score``, ``after``,
-            ``metric`` and ``value``.
+            ``metric``, ``value`` and ``floor_noise``.
 
     Raises:
         UsageError: the file cannot be written.

@@ -1,20 +1,15 @@
-"""Figures of other commands: maps, comparisons, and records without figures of their own."""
+"""Figures of other commands: maps, and records without figures of their own."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import t
 
 from advcli.core.fields import shown
-from advcli.core.records import CompareRecord, EpochRecord, MapRecord, Record, SimilarityRow
-from advcli.reports.compare_figures import COLUMNS as COMPARE_COLUMNS
-from advcli.reports.compare_figures import summarize_comparisons
+from advcli.core.records import EpochRecord, MapRecord, Record
 from advcli.reports.map_figures import COLUMNS as MAP_COLUMNS
 from advcli.reports.map_figures import summarize_maps
 from advcli.reports.summaries import rate, summarize_records
 from advcli.reports.tables import read_table, write_parquet
-
-CASES = {"pgd-8_255": {"model": "cifar10-resnet20", "method": "pgd", "eps": 8 / 255, "target_rule": "none"}}
 
 
 @pytest.fixture
@@ -51,34 +46,6 @@ def test_maps_are_counted_by_case_and_accuracy_once_for_each_image(as_frame, bro
     }  # fmt: skip
     assert (second["blank"], second["median_share_central"]) == (1, pytest.approx(0.6))
     assert "median_gap" not in second
-
-
-def test_similarity_is_summarized_by_attack_explanation_outcome_and_metric(as_frame, record, broken):
-    def alike(value, metric="ssim"):
-        return SimilarityRow(explanation="ig", score="logit", after="same", metric=metric, value=value)
-
-    values = [0.2, 0.4, 0.9]
-    records = [record(f"{n}.png", similarity=(alike(one), alike(None, "hog"))) for n, one in enumerate(values)]
-    records += [
-        record("held", misclassified=False, misclassified_as_saved=False, similarity=(alike(0.99),)),
-        record("wrong before", prediction="dog", similarity=(alike(1.0),)),
-        broken(),
-    ]
-    figures = summarize_comparisons(as_frame(records, CompareRecord, COMPARE_COLUMNS), CASES)
-    lost, held = figures.tables["similarity"]
-    half = t.ppf(0.975, 2) * np.std(values, ddof=1) / 3**0.5
-    assert (lost["misclassified"], held["misclassified"]) == (True, False)
-    assert (lost["case"], lost["attack"], lost["method"], lost["metric"]) == ("pgd-8_255", "pgd", "ig", "ssim")
-    assert (lost["n"], lost["mean"]) == (3, pytest.approx(0.5))
-    assert (lost["low"], lost["high"]) == (max(-1, 0.5 - half), min(1, 0.5 + half))
-    assert (held["n"], held["low"]) == (1, None)
-    assert figures.values["robust_accuracy"] == 1 / 5
-
-
-def test_a_comparison_without_a_single_similarity_has_an_empty_table(as_frame, record, broken):
-    for records in ([broken()], [record(similarity=())], []):
-        frame = as_frame(records, CompareRecord, COMPARE_COLUMNS)
-        assert summarize_comparisons(frame, CASES).tables["similarity"] == []
 
 
 class Counted(Record):

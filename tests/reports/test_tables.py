@@ -52,6 +52,7 @@ def test_dictionaries_are_spread_over_columns_and_lists_are_lists(frame):
     assert [one["name"] for one in frame["top5"][0]] == ["cat", "dog"]
     assert frame["similarity"][0][0] == {
         "explanation": "grad-cam", "score": "logit", "after": "same", "metric": "spearman", "value": 0.3,
+        "floor_noise": None,
     }  # fmt: skip
 
 
@@ -90,7 +91,8 @@ def test_similarities_are_rows_of_a_table_of_their_own(tmp_path, record, broken,
     path = tmp_path / "tables" / "similarity.parquet"
     write_long_similarity(write_ledger(tmp_path, [record(), broken(), record("b.png", similarity=())]), path)
     frame = pd.read_parquet(path)
-    assert frame.columns.tolist() == ["item", "case", "explanation", "score", "after", "metric", "value"]
+    columns = ["item", "case", "explanation", "score", "after", "metric", "value", "floor_noise"]
+    assert frame.columns.tolist() == columns
     assert frame["value"].tolist() == [0.3, 0.5]
     assert set(frame["item"]) == {"cat/0000.png"}
     assert set(frame["case"]) == {"pgd-8_255"}
