@@ -26,6 +26,39 @@ def triple(text: str | None, option: str) -> tuple[float, float, float] | None:
     return red, green, blue
 
 
+def figure(text: str, option: str) -> float:
+    """Read a number, such as ``0.25`` or ``8/255``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return number(text)
+    except ValueError:
+        raise UsageError(f"{option} {text!r} is not a number", f"write {option} 0.25") from None
+
+
+def share(text: str, option: str) -> float:
+    """Read a share: a number from 0 to below 1, such as ``0.1`` or ``1/6``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    value = figure(text, option)
+    if not 0 <= value < 1:
+        raise UsageError(f"{option} {text!r} is not a share from 0 to below 1", f"write {option} 0.1")
+    return value
+
+
+def is_number(text: str) -> bool:
+    """Say whether a text is meant as a number: ``0.1`` is, and so is ``1/6``."""
+    try:
+        number(text)
+    except ValueError:
+        return False
+    return True
+
+
 def quantities(texts: Sequence[str] | None, option: str) -> tuple[Quantity, ...]:
     """Read numbers above 0, separated by commas: ``1/255,2/255,4/255``.
 

@@ -1,84 +1,66 @@
-"""advcli train: a network of our own on folders of images."""
+"""advcli train: a network of our own on labelled images."""
 
-from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-import typer
-
-from advcli.cli import parsing
 from advcli.cli.options import RunOptions
 from advcli.cli.running import carry_out
-from advcli.errors import UsageError
-from advcli.training.recipes import RECIPES, RecipeName
+from advcli.cli.training_options import CourseOptions, DataOptions, HardeningOptions, RecipeOptions
+
+if TYPE_CHECKING:
+    from advcli.engine.train import TrainConfig
 
 
 def train(
-    run: RunOptions,
-    folders: Annotated[
-        list[Path] | None,
-        typer.Option("--data", metavar="FOLDER", help="Class folders, or train/ and test/ with them; repeat for more."),
-    ] = None,
-    test: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Measure here after every epoch.", show_default="test/ beside train/"),
-    ] = None,
-    arch: Annotated[str, typer.Option(metavar="NAME", help="See advcli model list.")] = "cifar-resnet20",
-    recipe: Annotated[
-        RecipeName, typer.Option(metavar="fast|seed-003|seed-004", help="Rates, lengths and augmentation.")
-    ] = "fast",
-    epochs: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Passes over the images.", show_default="the recipe's; fast: 30"),
-    ] = None,
-    rate: Annotated[
-        float | None, typer.Option(metavar="X", help="Highest learning rate.", show_default="the recipe's; fast: 0.4")
-    ] = None,
-    augment: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST",
-            help="flip, crop=4, rotate=10, cutout=16 or none.",
-            show_default="the recipe's; fast: crop,flip",
-        ),
-    ] = None,
-    mean: Annotated[
-        str | None, typer.Option(metavar="R,G,B", help="Normalization.", show_default="the data's own")
-    ] = None,
-    std: Annotated[
-        str | None, typer.Option(metavar="R,G,B", help="Normalization.", show_default="the data's own")
-    ] = None,
+    run: RunOptions, data: DataOptions, recipe: RecipeOptions, hardening: HardeningOptions, course: CourseOptions
 ) -> None:
-    """Train a network on folders of images; the same command goes on after an interruption.
+    """Train a network on labelled images; the same command goes on after an interruption.
 
     Examples:
-      advcli train --data cifar10/ --arch cifar-resnet20 --out cifar
-      advcli train --data cifar10/ --recipe seed-003 --epochs 10 --dry-run
-      advcli train --data photos/ --data more/ --test held-out/ --seed 1 --json
+      advcli train --data cifar10 --download --val 0.1 --out cifar
+      advcli train --data photos/ --val 0.1 --test 0.1 --arch resnet18 --pretrained
+      advcli train --data images.npz --attack fast:eps=8/255 --spectral-norm conv
     """
-    if not folders:
-        raise UsageError("there is nothing to learn from", "give --data FOLDER, a folder with one folder per class")
-    changes: dict[str, Any] = {
-        "epochs": epochs,
-        "rate": rate,
-        "augment": _words(augment),
-        "mean": parsing.triple(mean, "--mean"),
-        "std": parsing.triple(std, "--std"),
-    }
+    what = _config(data, recipe, hardening, course)
 
-    from advcli.engine.train import TrainCommand, TrainConfig
+    from advcli.engine.train import TrainCommand
+    from advcli.runs.command import Silence
+    from advcli.training.together import together
 
-    config = TrainConfig(
-        data=tuple(parsing.absolute(folder) for folder in folders),
-        arch=arch,
-        test=parsing.absolute(test) if test else None,
-        recipe=replace(RECIPES[recipe], **{name: value for name, value in changes.items() if value is not None}),
+    with together() as group:
+        command = TrainCommand(what, group)
+        if group.rank == 0:
+            carry_out(command, run)
+        elif not run.dry_run:
+            command.follow(run.config(command.name, Silence()))
+
+
+def _config(
+    data: DataOptions, recipe: RecipeOptions, hardening: HardeningOptions, course: CourseOptions
+) -> "TrainConfig":
+    """Turn texts into what the engine takes.
+
+    Raises:
+        UsageError: one has no meaning.
+    """
+    from advcli.cli import parsing
+
+    sources = data.sources()
+    share, tests = data.tests()
+    val = parsing.share(data.val, "--val") if data.val is not None else None
+
+    from advcli.engine.train import TrainConfig
+    from advcli.training.recipes import ARCHITECTURE, PRETRAINED
+
+    begins = data.arch is None and recipe.recipe in PRETRAINED
+    return TrainConfig(
+        data=sources,
+        arch=data.arch or ARCHITECTURE[recipe.recipe],
+        test=tests,
+        recipe=recipe.chosen(val=val, test=share),
+        pretrained=begins if data.pretrained is None else data.pretrained,
+        size=data.size,
+        hardening=hardening.plan(),
+        download=data.download,
+        **asdict(course),
     )
-    carry_out(TrainCommand(config), run)
-
-
-def _words(text: str | None) -> tuple[str, ...] | None:
-    """Read a list of augmentations; ``none`` is an empty one."""
-    if text is None:
-        return None
-    return () if text.strip() == "none" else tuple(word.strip() for word in text.split(","))

@@ -1,4 +1,4 @@
-"""Folders of class folders, held in memory as eight-bit pixels: what ``train`` learns from."""
+"""Folders of class folders, held as eight-bit pixels: what ``train`` learns from."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from advcli.errors import ImageError, NoInputError, UsageError
+from advcli.images.holding import room
 from advcli.images.reading import SUFFIXES, decode, fit, read_bytes
 from advcli.images.sources import printable
+
+_TOGETHER = 2048  # pictures that are read before the next are begun
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Dataset:
         labels: int64 (N,), indices into ``classes``.
         classes: names, sorted where no others were asked for.
         unusable: path and reason of each picture that could not be read.
-        empty: class folders without a usable picture.
+        empty: class folders without a usable picture, or classes without an image.
+        names: of the images, such as ``cat/0001.png``; empty where they have none.
     """
 
     images: np.ndarray
@@ -30,6 +34,7 @@ class Dataset:
     classes: tuple[str, ...]
     unusable: tuple[tuple[str, str], ...] = ()
     empty: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -43,7 +48,22 @@ class Dataset:
         return digest.hexdigest()
 
 
-def load_labelled(folders: Sequence[Path], size: int, classes: Sequence[str] | None = None) -> Dataset:
+@dataclass(frozen=True)
+class Reading:
+    """How a picture becomes the pixels that are kept; see ``reading.fit``.
+
+    Args:
+        size: side of the square input, in pixels.
+        resize: what the shorter side is resized to before the center crop.
+        interpolation: of the resize.
+    """
+
+    size: int
+    resize: int
+    interpolation: str = "bilinear"
+
+
+def load_labelled(folders: Sequence[Path], reading: Reading | int, classes: Sequence[str] | None = None) -> Dataset:
     """Read every picture in FOLDER/CLASS/, all folders together.
 
     A picture that cannot be read is left out and named in ``unusable``. A class folder without a usable picture is
@@ -51,7 +71,7 @@ def load_labelled(folders: Sequence[Path], size: int, classes: Sequence[str] | N
 
     Args:
         folders: with one folder per class each; one that is named twice counts twice.
-        size: side of the square input in pixels; other pictures are resized and cropped as for a classifier.
+        reading: pictures of another size are resized and cropped so; a number stands for the side of both.
         classes: names to expect, which are kept also where they have no picture; by default those that are found.
 
     Raises:
@@ -66,19 +86,36 @@ def load_labelled(folders: Sequence[Path], size: int, classes: Sequence[str] | N
         raise NoInputError(
             f"{folders[0]} has no class folders with pictures", "give --data a folder like FOLDER/cat/0001.png"
         )
-    with ThreadPoolExecutor() as pool:
-        read = list(pool.map(lambda one: _pixels(one[0], size), listed, chunksize=64))
-    unusable = [(str(path), why) for (path, _), why in zip(listed, read, strict=True) if isinstance(why, str)]
-    images = [(name, one) for (_, name), one in zip(listed, read, strict=True) if not isinstance(one, str)]
-    if not images:
+    how = Reading(reading, reading) if isinstance(reading, int) else reading
+    images, labels, unusable, used = _read_all(listed, how, names)
+    if not used:
         path, why = unusable[0]
         raise UsageError(f"none of the {len(listed)} pictures can be used; {printable(path)}: {why}", "look at --data")
-    present = {name for name, _ in images}
+    present = {names[place] for place in np.unique(labels)}
     kept = names if classes is not None else tuple(name for name in names if name in present)
-    places = {name: place for place, name in enumerate(kept)}
-    labels = np.array([places[name] for name, _ in images], dtype=np.int64)
+    moved = np.array([kept.index(name) if name in kept else -1 for name in names], dtype=np.int64)
     empty = tuple(sorted({name for inside in found for name in inside} - present))
-    return Dataset(np.stack([one for _, one in images]), labels, kept, tuple(unusable), empty)
+    return Dataset(images, moved[labels], kept, tuple(unusable), empty, used)
+
+
+def _read_all(
+    listed: Sequence[tuple[Path, str]], how: Reading, names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str]], tuple[str, ...]]:
+    """Read pictures of known classes: pixels, labels, what is unusable, and the names of what is not."""
+    places = {name: place for place, name in enumerate(names)}
+    images, labels, used = room(len(listed), how.size), np.zeros(len(listed), np.int64), list[str]()
+    unusable: list[tuple[str, str]] = []
+    with ThreadPoolExecutor() as pool:
+        for first in range(0, len(listed), _TOGETHER):  # some at a time: what is read must not wait in memory
+            some = listed[first : first + _TOGETHER]
+            read = pool.map(lambda one: _pixels(one[0], how), some, chunksize=64)
+            for (path, name), pixels in zip(some, read, strict=True):
+                if isinstance(pixels, str):
+                    unusable.append((str(path), pixels))
+                    continue
+                images[len(used)], labels[len(used)] = pixels, places[name]
+                used.append(f"{name}/{path.name}")
+    return images[: len(used)], labels[: len(used)], unusable, tuple(used)
 
 
 def split_folders(folder: Path) -> tuple[Path, Path | None]:
@@ -129,9 +166,10 @@ def _refuse_other_classes(
             )
 
 
-def _pixels(path: Path, size: int) -> np.ndarray | str:
+def _pixels(path: Path, how: Reading) -> np.ndarray | str:
     """Read one picture as uint8 (H, W, 3), or say why that cannot be done."""
     try:
-        return fit(decode(read_bytes(path), str(path)), (size, size), size, "bilinear").transpose(1, 2, 0)
+        picture = decode(read_bytes(path), str(path))
+        return fit(picture, (how.size, how.size), how.resize, how.interpolation).transpose(1, 2, 0)
     except ImageError as error:
         return error.message

@@ -60,12 +60,14 @@ class Product:
             adversarial.png", draw)}``. Drawn and written by the stream's threads: uint8 (H, W, 3), (H, W), or the
             bytes of a file.
         stat: size, time stamp in ns and inode of the item's file before it was read; none for an item without a file.
+        written: kind of file to its path below the run's folder, of files that the command has written itself.
     """
 
     item: Item
     record: AnyRecord
     pictures: Mapping[str, tuple[str, Drawing]] = field(default_factory=dict)
     stat: tuple[int, int, int] | None = None
+    written: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,13 @@ class Summary:
         values: by name: the worst case on top, and ``cases``, one mapping per case in long form.
         tables: by name, rows of a CSV file each.
         charts: by name, an SVG each.
+        models: classifiers that came of the run.
     """
 
     values: Mapping[str, object]
     tables: Mapping[str, Sequence[Mapping[str, object]]] = field(default_factory=dict)
     charts: Mapping[str, bytes] = field(default_factory=dict)
+    models: Sequence[ModelReport] = ()
 
 
 class Known(Protocol):

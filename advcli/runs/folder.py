@@ -23,7 +23,7 @@ _OF_THE_MACHINE = ("device", "precision")
 REPORT = "report.json"
 _OURS = (
     *(REPORT, RECORDS, SEEN, "records.parquet", "index.html", "images", "figures", "tables"),
-    *("model.safetensors", "best.safetensors", "checkpoint.pt", "checkpoints"),  # of train
+    *("model.safetensors", "best.safetensors", "checkpoint.pt", "checkpoints", "tracking"),  # of train
     *("spectra", "films", "weightwatcher.log"),  # of esd
 )
 _LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what a killed run was writing; see ``images.writing.whole``

@@ -169,8 +169,10 @@ def _timings(prepared: Prepared, worked: int, seconds: float) -> Timings:
 
 def _axes(cases: Sequence[Case], before: Mapping[str, list[object]]) -> dict[str, list[object]]:
     """Collect the values of each axis, each once, those of earlier calls first."""
+    made = {model.name for model in summary.models}
     axes: dict[str, list[object]] = {name: list(values) for name, values in before.items()}
     for case in cases:
+            "models": (*summary.models, *(model for model in report.models if model.name not in made)),
         for name, value in case.axes.items():
             if value not in axes.setdefault(name, []):
                 axes[name].append(value)

@@ -24,7 +24,7 @@ from advcli.images.writing import png_bytes, write_atomically
 from advcli.reports.lines import as_record
 from advcli.runs.command import Case, Drawing, Item, Listener, Product
 from advcli.runs.grid import is_renamed, picture_path
-from advcli.runs.ledger import Entry, Ledger, Looks, looks
+from advcli.runs.ledger import Entry, Ledger, Looks, digest_of, looks
 
 _WRITERS = 2
 _WAITING = 64  # products that may wait for a writer; more would be memory, not speed
@@ -105,7 +105,12 @@ class Stream:
             files[kind], digests[kind] = path, digest
             if seen is not None:
                 pictures[path] = seen
-        flags = (*record.flags, "renamed") if files and is_renamed(product.item.identity) else record.flags
+        for kind, path in product.written.items():
+            files[kind], digests[kind] = path, digest_of(self._folder / path)
+            seen = looks(self._folder / path)
+            if seen is not None:
+                pictures[path] = seen
+        flags = (*record.flags, "renamed") if product.pictures and is_renamed(product.item.identity) else record.flags
         told = record.model_copy(update={"files": files, "digests": digests, "flags": flags})
         return Entry(told, product.stat, pictures)
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from advcli.core.norms import BALLS, Norm
-from advcli.core.randomness import KEY_WORDS, RowNoise, Streams
+from advcli.core.randomness import RowNoise
 
 Objective = Callable[[nn.Module, Tensor, Tensor, Generator], tuple[Tensor, Tensor]]
 """Takes a network that reads pixels in [0, 1], pixels (N, 3, H, W), labels (N,) and a source of randomness on the CPU.
@@ -37,9 +37,9 @@ def adversarial(
     generator: Generator,
     *,
     attack: InnerAttack,
-    label_smoothing: float = 0.0,
+    base: Objective = plain,
 ) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of the perturbed images alone; see ``Objective``.
+    """Minimize an objective at the perturbed images alone; see ``Objective``.
 
     Args:
         network: pixels to logits.
@@ -47,13 +47,13 @@ def adversarial(
         labels: (N,).
         generator: for the attack.
         attack: maximizes the cross-entropy of the labels.
-        label_smoothing: of the loss that is minimized.
+        base: what is minimized there.
 
     Source: Madry et al. 2018, https://arxiv.org/abs/1706.06083, section 2; with ``fgsm`` Wong et al. 2020,
         https://arxiv.org/abs/2001.03994.
     """
     moved = attack(network, lambda logits: F.cross_entropy(logits, labels, reduction="sum"), pixels, generator)
-    return plain(network, moved, labels, generator, label_smoothing=label_smoothing)
+    return base(network, moved, labels, generator)
 
 
 def trades(
@@ -64,9 +64,9 @@ def trades(
     *,
     attack: InnerAttack,
     beta: float = 6.0,
-    label_smoothing: float = 0.0,
+    base: Objective = plain,
 ) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of the images as they are, plus ``beta`` times how far a perturbation moves the answer.
+    """Minimize an objective at the images as they are, plus ``beta`` times how far a perturbation moves the answer.
 
     Args:
         network: pixels to logits.
@@ -75,17 +75,17 @@ def trades(
         generator: for the attack.
         attack: maximizes the divergence of the answer from that of the images as they are. It has to start beside
             the image, where the divergence has a gradient.
-        beta: weight of the Kullback-Leibler divergence; with 0 there is no attack, and this is plain training.
-        label_smoothing: of the cross-entropy.
+        beta: weight of the Kullback-Leibler divergence; with 0 there is no attack, and this is ``base`` alone.
+        base: objective at the images as they are.
 
     Source: Zhang et al. 2019, https://arxiv.org/abs/1901.08573, algorithm 1.
     """
     if beta == 0:
-        return plain(network, pixels, labels, generator, label_smoothing=label_smoothing)
+        return base(network, pixels, labels, generator)
     with evaluating(network), torch.no_grad():
         answer = network(pixels).float().softmax(1)
     moved = attack(network, lambda logits: divergence(answer, logits).sum(), pixels, generator)
-    loss, logits = plain(network, pixels, labels, generator, label_smoothing=label_smoothing)
+    loss, logits = base(network, pixels, labels, generator)
     return loss + beta * divergence(logits.softmax(1), network(moved).float()).mean(), logits
 
 
@@ -124,8 +124,7 @@ def pgd(
     ball = BALLS[norm]
     radius = pixels.new_full((len(pixels),), eps)
     length = pixels.new_full((len(pixels),), 2.5 * eps / steps if step_size is None else step_size)
-    keys = torch.randint(0, 2**32, (len(pixels), KEY_WORDS), generator=generator).to(pixels.device)
-    moved = ball.project(pixels + ball.sample(RowNoise(Streams(keys)), pixels, radius), pixels, radius)
+    moved = ball.project(pixels + ball.sample(_Draws(generator, pixels), pixels, radius), pixels, radius)
     with evaluating(network):
         for _ in range(steps):
             leaf = moved.detach().requires_grad_()
@@ -157,6 +156,29 @@ def fgsm(
     Source: Wong et al. 2020, https://arxiv.org/abs/2001.03994, algorithm 3.
     """
     return pgd(network, loss, pixels, generator, eps=eps, steps=1, step_size=1.25 * eps)
+
+
+class _Draws(RowNoise):
+    """Draws for the rows of a batch from one generator.
+
+    The keyed streams of attacks take as long as a step of a small network, and a training goes through its batches in
+    one order only.
+    """
+
+    def __init__(self, generator: Generator, pixels: Tensor) -> None:
+        self._generator, self._pixels = generator, pixels
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Draw from [0, 1): float32 (N, *shape)."""
+        return torch.rand(len(self._pixels), *shape, generator=self._generator).to(self._pixels.device)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Draw from the standard normal distribution: float32 (N, *shape)."""
+        return torch.randn(len(self._pixels), *shape, generator=self._generator).to(self._pixels.device)
+
+    def sign(self, *shape: int) -> Tensor:
+        """Draw -1 or 1 with equal chance: float32 (N, *shape)."""
+        return torch.where(self.uniform(*shape) < 0.5, -1.0, 1.0)
 
 
 @contextmanager

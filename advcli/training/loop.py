@@ -2,68 +2,58 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from advcli.core.randomness import key
-from advcli.errors import ModelError
-from advcli.training.adversarial import Objective, evaluating, plain
+from advcli.errors import ModelError, UsageError
+from advcli.training.adversarial import InnerAttack, Objective, plain
 from advcli.training.augmentation import parse_augment
 from advcli.training.checkpoints import load_checkpoint, save_checkpoint
+from advcli.training.epochs import Epoch, watched
+from advcli.training.examples import Examples, Parts
+from advcli.training.measuring import evaluate
 from advcli.training.recipes import Recipe, Triple
+from advcli.training.together import Group, synchronize
 
+Measured = tuple[float, float] | tuple[None, None]
 OnStep = Callable[[float], None]
 """Called after each step with the share of the epoch that is done, in (0, 1]."""
-_AT_A_TIME = 500  # test images that the network is shown together
+
+OnEpoch = Callable[[Epoch, Sequence[Epoch], nn.Module], Epoch]
+"""Called after each epoch, before it is in the checkpoint: its figures, the epochs before, and the network. Returns the
+figures, perhaps with more of them. An interruption in between has the epoch trained, and this called, once more."""
+
+Stop = Callable[[Sequence[Epoch]], str | None]
+"""Takes the epochs so far; says why to stop, or none to go on."""
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Labelled images in memory.
+class Hooks:
+    """What else happens in a training.
 
     Args:
-        images: uint8 (N, 3, H, W).
-        labels: int64 (N,).
+        on_step: hears how far it is.
+        on_epoch: writes files, and measures more.
+        stop: ends it early.
     """
 
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """The figures of one pass over the training images.
-
-    Args:
-        epoch: 1 for the first.
-        loss: mean training loss.
-        train_accuracy: share of the augmented training images that were classified as their label before the step.
-        test_loss: mean cross-entropy of the test images after the epoch; none without test images.
-        test_accuracy: share of the test images that are classified as their label after the epoch; likewise none.
-        learning_rate: of the last step.
-    """
-
-    epoch: int
-    loss: float
-    train_accuracy: float
-    test_loss: float | None
-    test_accuracy: float | None
-    learning_rate: float
+    on_step: OnStep | None = None
+    on_epoch: OnEpoch | None = None
+    stop: Stop | None = None
 
 
 class Normalized(nn.Module):
     """A network that reads pixels in [0, 1].
 
     Args:
-        network: normalized pixels (N, 3, H, W) to logits (N, K).
+        network: normalized pixels (N, 3, H, W) to logits (N, K); of several outputs, as GoogLeNet and Inception have
+            while they learn, ``logits`` is taken.
         mean: subtracted from the pixels, per channel.
         std: divided by, per channel.
     """
@@ -79,119 +69,151 @@ class Normalized(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Map pixels (N, 3, H, W) to logits (N, K)."""
-        return self.network((pixels - self.mean) / self.std)  # type: ignore[no-any-return]
+        out = self.network((pixels - self.mean) / self.std)
+        return out if isinstance(out, Tensor) else out.logits
 
 
-def fit(
-    network: Normalized,
-    train: Examples,
-    test: Examples | None,
-    recipe: Recipe,
-    *,
-    seed: int,
-    device: torch.device,
-    checkpoint: Path,
-    identity: str = "",
-    objective: Objective | None = None,
-    on_step: OnStep | None = None,
-) -> Iterator[Epoch]:
-    """Train a network in place, epoch by epoch.
-
-    The caller's random state is as before whenever an epoch is given.
+@dataclass(frozen=True)
+class Plan:
+    """How a network is trained.
 
     Args:
-        network: with the weights to start from.
-        train: what to learn from.
-        test: what to measure on after every epoch.
         recipe: rates, lengths and augmentation.
         seed: with the epoch's number the only source of randomness, so that a continued run equals an unbroken one.
         device: where to compute.
         checkpoint: rewritten after every epoch; where it exists, training goes on from it.
         identity: of the training; a checkpoint with another one is refused.
         objective: what a step minimizes; by default the cross-entropy.
-        on_step: called after each step.
+        check: attack under which the validation images are measured too; none for none.
+        group: processes that train together.
+    """
+
+    recipe: Recipe
+    seed: int
+    device: torch.device
+    checkpoint: Path
+    identity: str = ""
+    objective: Objective | None = None
+    check: InnerAttack | None = None
+    group: Group = field(default_factory=Group)
+
+
+def fit(network: Normalized, parts: Parts, plan: Plan, hooks: Hooks | None = None) -> Iterator[Epoch]:
+    """Train a network in place, epoch by epoch.
+
+    The caller's random state is as before whenever an epoch is given.
+
+    Args:
+        network: with the weights to start from.
+        parts: what to learn from and to measure on.
+        plan: how.
+        hooks: what else happens.
 
     Yields:
         Every epoch: first those that the checkpoint knows, then each new one when it is in the checkpoint.
 
     Raises:
-        UsageError: the checkpoint is damaged, belongs to another training, or cannot be written.
-        ModelError: the loss is not finite; the epochs before are in the checkpoint.
+        UsageError: the checkpoint is damaged, belongs to another training, or cannot be written; a batch is smaller
+            than the number of processes.
+        ModelError: a loss is not finite; the epochs before are in the checkpoint.
     """
-    network.to(device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=recipe.rate,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        nesterov=recipe.nesterov,
-    )
-    history = _resume(checkpoint, identity, network.network, optimizer)
+    hooks = hooks or Hooks()
+    if plan.recipe.batch_size % plan.group.size or len(parts.train) < plan.group.size:
+        raise UsageError(
+            f"a batch of {min(plan.recipe.batch_size, len(parts.train))} cannot be shared by {plan.group.size} "
+            "processes",
+            "give --batch-size a multiple of their number",
+        )
+    network.to(plan.device).to(memory_format=torch.channels_last)
+    synchronize(network, plan.group)
+    training = _Training(network, _optimizer(network, plan.recipe), plan, hooks.on_step)
+    history = training.resume()
     yield from history
-    objective = objective or partial(plain, label_smoothing=recipe.label_smoothing)
-    training = _Training(network, optimizer, recipe, objective, device, seed, on_step)
-    while len(history) < recipe.epochs:
-        number = len(history) + 1
-        with torch.random.fork_rng():
-            torch.manual_seed(_stream(seed, "dropout", number))  # layers with dropout draw from the global stream
-            loss, accuracy, rate = training.epoch(train, history)
-        test_loss, test_accuracy = (None, None) if test is None else evaluate(network, test, device)
-        history.append(Epoch(number, loss, accuracy, test_loss, test_accuracy, rate))
-        state = {
-            "network": network.network.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "history": [asdict(epoch) for epoch in history],
-        }
-        save_checkpoint(checkpoint, identity, state)
+    while len(history) < plan.recipe.epochs and not plan.group.told(_is_over(history, hooks)):
+        epoch = training.epoch(parts, history)
+        if hooks.on_epoch is not None:
+            epoch = hooks.on_epoch(epoch, history, network.network)
+        history.append(plan.group.told(epoch))
+        training.save(history)
         yield history[-1]
-
-
-def evaluate(network: nn.Module, examples: Examples, device: torch.device) -> tuple[float, float]:
-    """Measure a network in float32 and evaluation mode.
-
-    Args:
-        network: pixels to logits, on ``device``; its mode is the same afterwards.
-        examples: at least one.
-        device: where to compute.
-
-    Returns:
-        Mean cross-entropy, and share of the images that are classified as their label.
-    """
-    loss = right = 0.0
-    with evaluating(network), torch.inference_mode():
-        batches = (torch.split(part, _AT_A_TIME) for part in (examples.images, examples.labels))
-        for images, labels in zip(*batches, strict=True):
-            logits, wanted = network(images.to(device).float() / 255), labels.to(device)
-            loss += float(F.cross_entropy(logits, wanted, reduction="sum"))
-            right += int((logits.argmax(1) == wanted).sum())
-    return loss / len(examples), right / len(examples)
 
 
 @dataclass(frozen=True)
 class _Training:
     """What the steps of all epochs have in common; see ``fit``."""
 
-    network: nn.Module
+    network: Normalized
     optimizer: torch.optim.Optimizer
-    recipe: Recipe
-    objective: Objective
-    device: torch.device
-    seed: int
+    plan: Plan
     on_step: OnStep | None
 
-    def epoch(self, train: Examples, history: Sequence[Epoch]) -> tuple[float, float, float]:
+    def epoch(self, parts: Parts, history: Sequence[Epoch]) -> Epoch:
+        """Train one epoch and measure what came of it."""
+        number, plan = len(history) + 1, self.plan
+        with torch.random.fork_rng():
+            # Layers with dropout draw from the global stream, of which each process has its own.
+            torch.manual_seed(_stream(plan.seed, "dropout", number, plan.group.rank))
+            loss, accuracy, rate = self._learn(parts.train, history)
+        validation = self._measure(parts.validation)
+        robust = self._measure(parts.validation, plan.check) if plan.check else (None, None)
+        test = self._measure(parts.test)
+        if not all(math.isfinite(one[0]) for one in (validation, robust, test) if one[0] is not None):
+            raise _diverged(number)
+        return Epoch(
+            number,
+            loss,
+            accuracy,
+            validation_loss=validation[0],
+            validation_accuracy=validation[1],
+            validation_robust_loss=robust[0],
+            validation_robust_accuracy=robust[1],
+            test_loss=test[0],
+            test_accuracy=test[1],
+            learning_rate=rate,
+        )
+
+    def resume(self) -> list[Epoch]:
+        """Load what the checkpoint has; give the epochs that it knows."""
+        group = self.plan.group
+        state = group.told(load_checkpoint(self.plan.checkpoint, self.plan.identity) if group.rank == 0 else None)
+        if state is None:
+            return []
+        self.network.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        return [Epoch(**epoch) for epoch in state["history"]]
+
+    def save(self, history: Sequence[Epoch]) -> None:
+        """Write the checkpoint, if this is the process that writes."""
+        if self.plan.group.rank:
+            return
+        state: dict[str, Any] = {
+            "network": self.network.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": [asdict(epoch) for epoch in history],
+        }
+        save_checkpoint(self.plan.checkpoint, self.plan.identity, state)
+
+    def _measure(self, examples: Examples | None, attack: InnerAttack | None = None) -> Measured:
+        plan = self.plan
+        if examples is None:
+            return None, None
+        return evaluate(self.network, examples, plan.device, attack=attack, seed=plan.seed, group=plan.group)
+
+    def _learn(self, train: Examples, history: Sequence[Epoch]) -> tuple[float, float, float]:
         """Go once through the training images; return mean loss, accuracy and last learning rate."""
-        number = len(history) + 1
-        watched = [epoch.loss if epoch.test_loss is None else epoch.test_loss for epoch in history]
-        noise = Generator().manual_seed(_stream(self.seed, "attack", number))
+        number, recipe, group = len(history) + 1, self.plan.recipe, self.plan.group
+        losses_before = [watched(epoch) for epoch in history]
+        noise = Generator().manual_seed(_stream(self.plan.seed, "attack", number, group.rank))
+        order = _stream(self.plan.seed, "order", number)
         self.network.train()
         losses = right = seen = rate = 0.0
-        for done, images, labels in _batches(train, self.recipe, _stream(self.seed, "order", number)):
-            rate = self.recipe.rate_at((number - 1 + done) / self.recipe.epochs, watched)
-            loss, hits = self._step(rate, images, labels, noise)
-            if not math.isfinite(loss):
-                raise ModelError(f"the loss is not finite in epoch {number}", "epochs before are kept; lower --rate")
-            losses, right, seen = losses + loss * len(labels), right + hits, seen + len(labels)
+        for done, images, labels in _batches(train, recipe, order, group.size):
+            rate = recipe.rate_at((number - 1 + done) / recipe.epochs, losses_before)
+            loss, hits = self._step(rate, group.rows(images), group.rows(labels), noise)
+            summed, all_hits = group.total(loss * (len(labels) // group.size), hits)
+            if not math.isfinite(summed):
+                raise _diverged(number)
+            losses, right, seen = losses + summed, right + all_hits, seen + len(labels)
             if self.on_step is not None:
                 self.on_step(min(1.0, done + len(labels) / len(train)))
         return losses / seen, right / seen, rate
@@ -200,17 +222,39 @@ class _Training:
         """Take one step; return the mean loss before it, and the number of images that were right."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        pixels = images.to(self.device).float().div_(255).to(memory_format=torch.channels_last)
-        labels = labels.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            loss, logits = self.objective(self.network, pixels, labels, noise)
+        device, recipe = self.plan.device, self.plan.recipe
+        pixels = images.to(device).float().div_(255).to(memory_format=torch.channels_last)
+        labels = labels.to(device)
+        objective = self.plan.objective or partial(plain, label_smoothing=recipe.label_smoothing)
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+            loss, logits = objective(self.network, pixels, labels, noise)
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
+        self.plan.group.average(self.network)
         self.optimizer.step()
         return float(loss.detach()), int((logits.argmax(1) == labels).sum())
 
 
-def _batches(train: Examples, recipe: Recipe, seed: int) -> Iterator[tuple[float, Tensor, Tensor]]:
+def _is_over(history: Sequence[Epoch], hooks: Hooks) -> bool:
+    return bool(history) and hooks.stop is not None and hooks.stop(history) is not None
+
+
+def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=recipe.rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.nesterov,
+    )
+
+
+def _diverged(number: int) -> ModelError:
+    kept = "epochs before are kept, the best of them in best.safetensors"
+    return ModelError(f"the loss is not finite in epoch {number}", f"{kept}; give another --out and a lower --rate")
+
+
+def _batches(train: Examples, recipe: Recipe, seed: int, multiple: int) -> Iterator[tuple[float, Tensor, Tensor]]:
     """Yield (share of the epoch done, uint8 images, labels); a last, shorter batch is left out.
 
     Batch norms would take its statistics for as good as those of a full batch, and have none of a single image.
@@ -218,26 +262,16 @@ def _batches(train: Examples, recipe: Recipe, seed: int) -> Iterator[tuple[float
     generator = Generator().manual_seed(seed)
     changes = parse_augment(recipe.augment)
     order = torch.randperm(len(train), generator=generator)
-    size = min(recipe.batch_size, len(train))
+    size = min(recipe.batch_size, len(train) // multiple * multiple)
     steps = len(train) // size
     for step in range(steps):
-        chosen = order[step * size : (step + 1) * size]
-        images = train.images[chosen]
+        images, labels = train.take(order[step * size : (step + 1) * size])
         for change in changes:
             images = change(images, generator)
-        yield step / steps, images, train.labels[chosen]
+        yield step / steps, images, labels
 
 
-def _stream(seed: int, purpose: str, epoch: int) -> int:
-    """Derive the seed of one generator; other purposes and epochs have independent numbers."""
-    low, high, *_ = key(seed, "", purpose, str(epoch))
+def _stream(seed: int, purpose: str, epoch: int, rank: int = 0) -> int:
+    """Derive the seed of one generator; other purposes, epochs and processes have independent numbers."""
+    low, high, *_ = key(seed, "", purpose, str(epoch), *([str(rank)] if rank else []))
     return low | high << 32
-
-
-def _resume(checkpoint: Path, identity: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[Epoch]:
-    state = load_checkpoint(checkpoint, identity)
-    if state is None:
-        return []
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    return [Epoch(**epoch) for epoch in state["history"]]

@@ -22,10 +22,10 @@ class Recipe:
         batch_size: images per step.
         rate: the highest learning rate.
         schedule: ``one-cycle`` climbs from zero to ``rate`` and falls in a straight line back to zero; ``plateau``
-            divides the rate by 10 when the test loss (without test images the training loss) has not improved for
-            more than ``patience`` epochs; ``constant`` stays at ``rate``.
+            divides the rate by 10 when the validation loss (without validation images the training loss) has not
+            improved for more than ``plateau`` epochs; ``constant`` stays at ``rate``.
         warmup: share of the steps on which a one-cycle rate climbs, above 0 and below 1.
-        patience: epochs without improvement that a plateau lasts.
+        plateau: epochs without improvement that a plateau lasts.
         momentum: of the gradient, in [0, 1).
         nesterov: look ahead along the momentum.
         weight_decay: L2 penalty of every weight.
@@ -34,6 +34,8 @@ class Recipe:
         precision: of the forward and backward passes; weights are always float32.
         mean: of the normalization, in units of [0, 1] pixels; by default that of the training images.
         std: of the normalization; by default that of the training images.
+        val: share of the training images that is held out as validation images, in [0, 1).
+        test: share of all images that is held out as test images, in [0, 1); with 0 those of the test folder, if any.
 
     Source: Smith and Topin 2017, https://arxiv.org/abs/1708.07120 (one-cycle).
     """
@@ -43,7 +45,7 @@ class Recipe:
     rate: float = 0.4
     schedule: Schedule = "one-cycle"
     warmup: float = 0.2
-    patience: int = 5
+    plateau: int = 5
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
@@ -52,6 +54,8 @@ class Recipe:
     precision: Literal["bf16", "fp32"] = "bf16"
     mean: Triple | None = None
     std: Triple | None = None
+    val: float = 0.0
+    test: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse numbers with which nothing can be learned."""
@@ -60,15 +64,19 @@ class Recipe:
             "batch_size": self.batch_size < 1,
             "rate": not self.rate > 0,
             "warmup": not 0 < self.warmup < 1,
-            "patience": self.patience < 0,
+            "plateau": self.plateau < 0,
             "momentum": not 0 <= self.momentum < 1,
             "weight_decay": not self.weight_decay >= 0,
             "label_smoothing": not 0 <= self.label_smoothing <= 1,
+            "val": not 0 <= self.val < 1,
+            "test": not 0 <= self.test < 1,
         }
         for name, is_wrong in wrong.items():
             if is_wrong:
                 option = f"--{name.replace('_', '-')}"
                 raise UsageError(f"{option} {getattr(self, name)!r} cannot be trained with", "see advcli train --help")
+        if self.val + self.test >= 1:
+            raise UsageError(f"--val {self.val:g} and --test {self.test:g} leave nothing to learn from", "lower them")
 
     def rate_at(self, done: float, losses: Sequence[float]) -> float:
         """Say how large the learning rate is.
@@ -81,7 +89,7 @@ class Recipe:
             losses: that a plateau watches, one per finished epoch.
         """
         if self.schedule == "plateau":
-            return plateau(self.rate, losses, self.patience)
+            return plateau(self.rate, losses, self.plateau)
         if self.schedule == "constant":
             return self.rate
         if done < self.warmup:
@@ -111,7 +119,8 @@ def plateau(rate: float, losses: Sequence[float], patience: int) -> float:
 
 RECIPES: dict[RecipeName, Recipe] = {
     "fast": Recipe(),
-    # The notebook behind the fourth source document: pixels 0...255, no augmentation, no weight decay.
+    # The notebook behind the fourth source document: pixels 0...255, no augmentation, no weight decay; all 60,000
+    # images split into 40,000, 10,000 and 10,000.
     "seed-004": Recipe(
         epochs=50,
         batch_size=64,
@@ -124,6 +133,8 @@ RECIPES: dict[RecipeName, Recipe] = {
         precision="fp32",
         mean=(0.0, 0.0, 0.0),
         std=(1 / 255, 1 / 255, 1 / 255),
+        val=1 / 6,
+        test=1 / 6,
     ),
     # The third source document fine-tunes AlexNet and gives no numbers: these are usual ones for pretrained networks,
     # with the normalization of ImageNet, which pretrained weights are used to.
@@ -132,7 +143,7 @@ RECIPES: dict[RecipeName, Recipe] = {
         batch_size=64,
         rate=0.001,
         schedule="plateau",
-        patience=2,
+        plateau=2,
         nesterov=False,
         label_smoothing=0.0,
         augment=("flip",),
@@ -140,3 +151,9 @@ RECIPES: dict[RecipeName, Recipe] = {
         std=(0.229, 0.224, 0.225),
     ),
 }
+
+ARCHITECTURE: dict[RecipeName, str] = {"fast": "cifar-resnet20", "seed-003": "alexnet", "seed-004": "cifar-cnn8"}
+"""What a recipe trains where nobody names an architecture."""
+
+PRETRAINED: tuple[RecipeName, ...] = ("seed-003",)
+"""Recipes that begin with trained weights where nobody says another architecture."""

@@ -66,7 +66,7 @@ def test_a_gate_holds_the_accuracy(main, folder, out):
     [
         ((), 2, "give --data FOLDER"),
         (("--data", "missing"), 4, "is not a folder"),
-        (("--arch", "resnet18"), 2, "use one of cifar-resnet20"),
+        (("--arch", "resnet19"), 5, "did you mean resnet1"),
         (("--augment", "blur"), 2, "--augment 'blur'"),
         (("--rate", "-1"), 2, "--rate -1"),
         (("--std", "0,0,0"), 2, "--std (0.0, 0.0, 0.0)"),

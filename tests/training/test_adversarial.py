@@ -84,7 +84,9 @@ def test_the_generator_decides(network, pixels, labels):
 
 def test_adversarial_training_is_plain_training_on_what_the_attack_finds(linear, pixels, labels):
     attack = partial(pgd, eps=EPS)
-    loss, logits = adversarial(linear, pixels, labels, generator(), attack=attack, label_smoothing=0.1)
+    loss, logits = adversarial(
+        linear, pixels, labels, generator(), attack=attack, base=partial(plain, label_smoothing=0.1)
+    )
     moved = attack(linear, loss_of(labels), pixels, generator())
     expected, same = plain(linear, moved, labels, generator(), label_smoothing=0.1)
     assert torch.equal(loss, expected)

@@ -8,7 +8,9 @@ from torch import nn
 
 from advcli.errors import ModelError, UsageError
 from advcli.training.adversarial import adversarial, pgd, plain, trades
-from advcli.training.loop import Examples, Normalized, evaluate, fit
+from advcli.training.examples import Examples, Parts
+from advcli.training.loop import Normalized, Plan, fit
+from advcli.training.measuring import evaluate
 from advcli.training.recipes import Recipe, plateau
 
 CPU = torch.device("cpu")
@@ -30,9 +32,8 @@ def examples():
 
 def trained(examples, folder, recipe=RECIPE, objective=None, seed=0, name="checkpoint.pt"):
     made = network()
-    epochs = list(
-        fit(made, examples, examples, recipe, seed=seed, device=CPU, checkpoint=folder / name, objective=objective)
-    )
+    plan = Plan(recipe, seed, CPU, folder / name, objective=objective)
+    epochs = list(fit(made, Parts(examples, examples, examples), plan))
     return epochs, made.state_dict()
 
 
@@ -55,12 +56,14 @@ def test_the_seed_decides(examples, tmp_path):
 
 
 def test_trades_with_beta_0_is_plain_training(examples, tmp_path):
-    beta = partial(trades, attack=pgd, beta=0.0, label_smoothing=RECIPE.label_smoothing)
+    beta = partial(trades, attack=pgd, beta=0.0, base=partial(plain, label_smoothing=RECIPE.label_smoothing))
     assert same(trained(examples, tmp_path, name="a")[1], trained(examples, tmp_path, objective=beta, name="b")[1])
 
 
 def test_adversarial_training_in_a_ball_without_room_is_plain_training(examples, tmp_path):
-    nowhere = partial(adversarial, attack=partial(pgd, eps=0.0), label_smoothing=RECIPE.label_smoothing)
+    nowhere = partial(
+        adversarial, attack=partial(pgd, eps=0.0), base=partial(plain, label_smoothing=RECIPE.label_smoothing)
+    )
     assert same(trained(examples, tmp_path, name="a")[1], trained(examples, tmp_path, objective=nowhere, name="b")[1])
 
 
@@ -80,24 +83,13 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_epochs_before(examples, t
 def test_a_checkpoint_of_another_training_is_refused(examples, tmp_path):
     trained(examples, tmp_path)
     with pytest.raises(UsageError, match="other settings"):
-        list(
-            fit(
-                network(),
-                examples,
-                None,
-                RECIPE,
-                seed=0,
-                device=CPU,
-                checkpoint=tmp_path / "checkpoint.pt",
-                identity="x",
-            )
-        )
+        list(fit(network(), Parts(examples), Plan(RECIPE, 0, CPU, tmp_path / "checkpoint.pt", identity="x")))
 
 
-def test_a_plateau_watches_the_test_loss(examples, tmp_path):
-    recipe = Recipe(epochs=8, batch_size=8, rate=0.5, schedule="plateau", patience=0, augment=(), precision="fp32")
+def test_a_plateau_watches_the_validation_loss(examples, tmp_path):
+    recipe = Recipe(epochs=8, batch_size=8, rate=0.5, schedule="plateau", plateau=0, augment=(), precision="fp32")
     epochs, _ = trained(examples, tmp_path, recipe)
-    losses = [epoch.test_loss for epoch in epochs]
+    losses = [epoch.validation_loss for epoch in epochs]
     assert [epoch.learning_rate for epoch in epochs] == [plateau(0.5, losses[:place], 0) for place in range(8)]
     assert epochs[-1].learning_rate < 0.5
 

@@ -32,8 +32,9 @@ def test_a_plateau_is_that_of_pytorch(patience):
 def test_the_recipe_of_the_source_is_what_its_notebook_did():
     recipe = RECIPES["seed-004"]
     assert (recipe.epochs, recipe.batch_size, recipe.rate, recipe.momentum) == (50, 64, 0.01, 0.9)
-    assert (recipe.schedule, recipe.patience, recipe.weight_decay) == ("plateau", 5, 0)
+    assert (recipe.schedule, recipe.plateau, recipe.weight_decay) == ("plateau", 5, 0)
     assert (recipe.augment, recipe.label_smoothing, recipe.nesterov) == ((), 0, False)
+    assert [60_000 * share for share in (recipe.val, recipe.test)] == [10_000, 10_000]
     assert (0.5 - recipe.mean[0]) / recipe.std[0] == pytest.approx(127.5)
 
 
@@ -44,7 +45,15 @@ def test_every_recipe_can_be_followed(name):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"epochs": 0}, {"rate": 0.0}, {"rate": float("nan")}, {"warmup": 1.0}, {"momentum": 1.0}, {"batch_size": 0}],
+    [
+        {"epochs": 0},
+        {"rate": 0.0},
+        {"rate": float("nan")},
+        {"warmup": 1.0},
+        {"momentum": 1.0},
+        {"val": 1.0},
+        {"test": -0.1},
+    ],
 )
 def test_numbers_with_which_nothing_is_learned_are_refused(wrong):
     with pytest.raises(UsageError, match="--"):

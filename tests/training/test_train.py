@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from advcli.engine.train import CHECKPOINT, MODEL, TrainConfig, train
-from advcli.errors import NoInputError, UsageError
+from advcli.errors import ModelError, NoInputError, UsageError
 from advcli.models.loading import ModelRequest, load_network
 from advcli.runs.command import RunConfig, Silence
 from advcli.training.recipes import Recipe
@@ -191,7 +191,7 @@ def test_a_class_folder_without_a_picture_is_said(small, tmp_path):
     (small / "train" / "empty").mkdir()
     heard = Heard()
     report = train(run_config(tmp_path / "run", heard), config(small, Recipe(epochs=1, batch_size=4)))
-    assert any("class folder empty" in text for text in heard.warnings)
+    assert any("class empty holds no usable picture" in text for text in heard.warnings)
     assert report.settings["classes"] == ["above", "below"]
     assert report.exit_code == 0
 
@@ -235,9 +235,9 @@ def test_a_class_of_trains_is_a_class(tmp_path):
     assert report.summary["test_accuracy"] is None
 
 
-def test_an_architecture_that_is_not_ours_is_refused(folder):
-    with pytest.raises(UsageError, match="resnet18"):
-        config(folder, arch="resnet18")
+def test_an_architecture_that_nobody_knows_is_refused(folder, tmp_path):
+    with pytest.raises(ModelError, match="resnet19"):
+        train(run_config(tmp_path / "run"), config(folder, arch="resnet19"))
 
 
 KILLED = """
@@ -303,7 +303,7 @@ def test_a_full_disk_is_said(folder, tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, before[1]))
     try:
-        with pytest.raises(UsageError, match=r"checkpoint\.pt: File too large"):
+        with pytest.raises(UsageError, match=r"(best\.safetensors|checkpoint\.pt): File too large"):
             train(run_config(tmp_path / "run"), config(folder))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
@@ -55,13 +56,16 @@ def read_state_dict(path: Path, *, trust: bool = False) -> dict[str, Tensor]:
     return state_dict_in(load_pickle(path, trust=trust), path)
 
 
-def write_model(path: Path, network: nn.Module, card: Card) -> None:
+def write_model(path: Path, network: nn.Module, card: Card, more: Mapping[str, str] | None = None) -> None:
     """Write a network as a file that describes itself, in one step: never half a file.
+
+    The same network, card and words give the same bytes.
 
     Args:
         path: the safetensors file; replaced where it exists.
         network: its state dict is written as it is, integers such as ``num_batches_tracked`` too.
         card: its architecture, classes and preprocessing go into the header.
+        more: words for the header that nothing here reads.
 
     Raises:
         UsageError: the file cannot be written.
@@ -70,7 +74,7 @@ def write_model(path: Path, network: nn.Module, card: Card) -> None:
     state = {name: value.detach().cpu().clone().contiguous() for name, value in network.state_dict().items()}
     beside = path.with_name(path.name + ".part")
     try:
-        beside.write_bytes(safetensors.torch.save(state, _metadata(card)))
+        beside.write_bytes(_ordered(safetensors.torch.save(state, {**(more or {}), **_metadata(card)})))
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
@@ -105,6 +109,17 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], Header | None]:
         return without_prefixes(safetensors.torch.load_file(path)), header
     except (safetensors.SafetensorError, OSError) as error:
         raise _damage(path, error) from error
+
+
+def _ordered(data: bytes) -> bytes:
+    """Sort the words of a header, which the library writes in the order of a hash that every process seeds anew."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    # Bytes of UTF-8 and not escapes, as the library itself writes, and filled up to a multiple of eight.
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def _metadata(card: Card) -> dict[str, str]:

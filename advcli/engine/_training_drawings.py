@@ -1,0 +1,79 @@
+"""How weights and biases were distributed over a training: one table, and histograms of three epochs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from advcli.figures.histogram_grid import Panel, histogram_grid
+from advcli.runs.grid import natural
+from advcli.training.tracking import NETWORK
+
+_BINS = 80
+_PLURAL = {"weight": "weights", "bias": "biases"}
+Told = Mapping[str, Any]
+
+
+def tracking_table(out: Path) -> list[dict[str, object]]:
+    """Give the figures of every layer after every epoch, as rows.
+
+    Args:
+        out: folder of the run.
+    """
+    return [{"epoch": told["epoch"], **row} for told in _read(out) for row in told["parameters"]]
+
+
+def tracking_charts(out: Path) -> dict[str, bytes]:
+    """Draw histograms of every layer and of the network: at the beginning, in the middle and at the end.
+
+    Args:
+        out: folder of the run.
+
+    Returns:
+        Name to SVG: ``weights``, and ``biases`` where there are any.
+    """
+    told = _read(out)
+    shown = [told[place] for place in sorted({0, len(told) // 2, len(told) - 1})] if told else []
+    labels = [f"epoch {one['epoch']}" for one in shown]
+    charts = {}
+    for kind, plural in _PLURAL.items():
+        panels = _panels(shown, kind)
+        if panels:
+            charts[plural] = histogram_grid(panels, labels, f"{plural} by layer, logarithmic height")
+    return charts
+
+
+def _read(out: Path) -> list[Told]:
+    files = sorted((out / "tracking").glob("epoch-*.json"), key=lambda path: natural(path.name))
+    return [json.loads(path.read_bytes()) for path in files]
+
+
+def _panels(shown: Sequence[Told], kind: str) -> list[Panel]:
+    """Lay the histograms of each layer out on one axis, the whole network first."""
+    layers: dict[str, list[Told | None]] = {}
+    for place, told in enumerate(shown):
+        for one in told["histograms"]:
+            if one["kind"] == kind:
+                layers.setdefault(one["layer"], [None] * len(shown))[place] = one
+    names = sorted(layers, key=lambda name: name != NETWORK)
+    return [_panel(name, layers[name]) for name in names]
+
+
+def _panel(name: str, rows: Sequence[Told | None]) -> Panel:
+    known = [one for one in rows if one is not None]
+    low, high = min(one["edges"][0] for one in known), max(one["edges"][-1] for one in known)
+    edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+    return Panel(name, edges, np.array([_shares(one, edges) for one in rows]))
+
+
+def _shares(one: Told | None, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spread a histogram over other bins, as if its values were spread evenly inside each bin."""
+    if one is None:
+        return np.full(_BINS, np.nan)
+    sums = np.concatenate([[0], np.cumsum(one["counts"])]) / max(1, sum(one["counts"]))
+    there = np.asarray(one["edges"])
+    shares: NDArray[np.float64] = np.diff(np.interp(edges, there, sums))
+    return np.where(shares > 0, shares, np.nan)
