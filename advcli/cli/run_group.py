@@ -1,6 +1,7 @@
 """advcli run …: looks after runs and what they leave behind."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,12 +14,12 @@ from advcli.errors import UsageError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-app = typer.Typer(cls=FrontPage, rich_markup_mode=None, help="Look after runs: schema.")
+app = typer.Typer(cls=FrontPage, rich_markup_mode=None, help="Look after runs: schema, diff.")
 
 
 @app.callback()
 def _run() -> None:
-    """Look after runs: schema."""
+    """Look after runs: schema, diff."""
 
 
 def _schema(
@@ -43,4 +44,27 @@ def _schema(
     data().write(json.dumps(model.model_json_schema(mode="serialization"), indent=2) + "\n")
 
 
+def _diff(
+    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="Folder of a run over images.")],
+    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="Folder of another, over the same images.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where index.html, diff.json and changes.csv go.")
+    ] = Path("advcli-diff"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Hold two earlier runs against one another, image by image.
+
+    The accuracy of each case that both have, the paired difference with its interval and McNemar's test, and the
+    images that are right in one run alone.
+
+    Examples:
+      advcli run diff plain/ hardened/
+      advcli run diff plain/ hardened/ --json | jq '.cases[] | {case, difference, p_holm}'
+    """
+    from advcli.cli.diffing import diff
+
+    diff(first, second, out, as_json=as_json)
+
+
+app.command(name="diff", cls=Page)(commands.unfolded(_diff))
 app.command(name="schema", cls=Page)(commands.unfolded(_schema))

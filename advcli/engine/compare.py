@@ -183,7 +183,7 @@ class Nothing:
     def record(self, item: str, case: str) -> dict[str, Any] | None:
         """Know of no record."""
         del item, case
-        return None  # noqa: RET501 - the type says that there may be one
+        return None
 
 
 def _item(one: Attacked) -> Item:

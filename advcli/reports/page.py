@@ -39,15 +39,15 @@ def render_page(report: Report, record: type[Record], records: Path, charts: Map
     Raises:
         UsageError: the file cannot be written.
     """
-    style, script = _template_text("page.css"), "\n".join(map(_template_text, _SCRIPTS))
+    style, script = template_text("page.css"), "\n".join(map(template_text, _SCRIPTS))
     chunks = (
-        _environment()
+        environment()
         .get_template("index.html.j2")
         .generate(
             report=report,
             title=_title(report),
             lead=_lead(report),
-            policy=_policy(style, script),
+            policy=policy_of(style, script),
             style=Markup(style),  # noqa: S704 - our own files
             script=Markup(script),  # noqa: S704
             scope=_scope(report),
@@ -67,16 +67,18 @@ def render_page(report: Report, record: type[Record], records: Path, charts: Map
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Give what renders templates, text escaped."""
     return Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
 
 
 @cache
-def _template_text(name: str) -> str:
+def template_text(name: str) -> str:
+    """Read one of our own files for pages."""
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
+def policy_of(style: str, script: str = "") -> str:
     """Allow our style, our script and pictures beside the page; no other origin, no other code."""
     style_hash, script_hash = (
         base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
