@@ -14,7 +14,6 @@ from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn.functional as collective
 from torch import Tensor, nn
 
 from advcli.errors import UsageError
@@ -157,9 +156,22 @@ _SYNCHRONIZED: dict[type[nn.Module], type[nn.Module]] = {
 }
 
 
+class _Summed(torch.autograd.Function):
+    """Adds up over all processes; gradients, which are sums over all processes too, flow back to all, to any order."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:  # noqa: ARG004  PyTorch's own signature
+        summed = values.clone()
+        dist.all_reduce(summed)
+        return summed
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ARG004
+        return _summed(gradients[0].contiguous())
+
+
 def _summed(values: Tensor) -> Tensor:
-    """Add up over all processes, so that gradients flow back to all."""
-    summed: Tensor = collective.all_reduce(values)  # type: ignore[no-untyped-call]
+    summed: Tensor = _Summed.apply(values)  # type: ignore[no-untyped-call]
     return summed
 
 

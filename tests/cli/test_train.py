@@ -71,6 +71,17 @@ def test_a_gate_holds_the_accuracy(main, folder, out):
         (("--rate", "-1"), 2, "--rate -1"),
         (("--std", "0,0,0"), 2, "--std (0.0, 0.0, 0.0)"),
         (("--recipe", "slow"), 2, "slow"),
+        (("--attack", "fgsm"), 2, "--attack 'fgsm'"),
+        (("--attack", "pgd", "--noise", "0.1"), 2, "exclude one another"),
+        (("--spectral-norm", "layer9"), 2, "matches no layer"),
+        (("--noise", "much"), 2, "--noise 'much'"),
+        (("--jacobian", "-1"), 2, "--jacobian -1"),
+        (("--val", "1"), 2, "--val '1'"),
+        (("--test", "1.5"), 2, "--test '1.5'"),
+        (("--patience", "2"), 2, "give --val"),
+        (("--keep-every", "0"), 2, "--keep-every 0"),
+        (("--pretrained",), 2, "no weights for cifar-resnet20"),
+        (("--size", "1"), 5, "does not take 1 x 1"),
     ],
 )
 def test_wrong_words_are_refused(main, folder, out, words, code, said):
@@ -79,3 +90,50 @@ def test_wrong_words_are_refused(main, folder, out, words, code, said):
     assert done.code == code
     assert said in done.err
     assert not out.exists()
+
+
+def test_quiet_prints_the_files_that_were_written(main, folder, out):
+    words = ("train", "--data", folder, "--epochs", 1, "--keep-every", 1, "--out", out)
+    done = main(*words, "-q")
+    assert done.out.splitlines() == [
+        str(out / name) for name in ("checkpoints/epoch-0001.safetensors", "model.safetensors", "best.safetensors")
+    ]
+    assert main(*words, "-q=model").out.splitlines() == [str(out / "model.safetensors")]
+
+
+def test_an_array_file_is_learned_from_with_every_option_recorded(main, tmp_path, out):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 100, (24, 32, 32, 3), dtype=np.uint8), np.arange(24) % 2
+    images[labels == 1] += 100
+    np.savez(tmp_path / "data.npz", images=images, labels=labels, classes=["dark", "light"])
+    words = ("--epochs", 1, "--batch-size", 6, "--val", "1/6", "--test", 0.25, "--plateau", 2, "--weight-decay", 0)
+    words += ("--momentum", 0.5, "--no-nesterov", "--precision", "fp32", "--jacobian", 0.01, "--noise", "8/255")
+    done = main("train", "--data", tmp_path / "data.npz", *words, "--out", out, "--json")
+    assert done.code == 0, done.err
+    settings = done.json()["settings"]
+    assert [settings[f"{part}_images"] for part in ("train", "validation", "test")] == [14, 4, 6]
+    told = ("batch_size", "plateau", "weight_decay", "momentum", "nesterov", "precision", "jacobian")
+    assert [settings[name] for name in told] == [6, 2, 0, 0.5, False, "fp32", 0.01]
+    assert settings["noise"] == 8 / 255
+    assert done.json()["environment"]["processes"] == 1
+
+
+def test_pretrained_weights_come_from_the_local_cache(main, folder, out, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    from torchvision import models
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    words = ("train", "--data", folder, "--arch", "squeezenet1_1", "--pretrained", "--size", 32, "--epochs", 1)
+    url = models.SqueezeNet1_1_Weights.DEFAULT.url
+    (tmp_path / "checkpoints").mkdir()
+    network = models.squeezenet1_1()
+    torch.save(network.state_dict(), tmp_path / "checkpoints" / url.rpartition("/")[2])
+    done = main(*words, "--rate", 1e-9, "--keep-every", 1, "--out", out, "--json")
+    assert done.code == 0, done.err
+    assert done.json()["models"][0]["architecture"] == "torchvision:squeezenet1_1"
+    assert done.json()["settings"]["mean"] == [0.485, 0.456, 0.406]
+    from safetensors.torch import load_file
+
+    begun = load_file(out / "checkpoints" / "epoch-0000.safetensors")
+    assert torch.equal(begun["features.0.weight"], network.state_dict()["features.0.weight"])
+    assert begun["classifier.1.weight"].shape[0] == 2
