@@ -170,7 +170,14 @@ class RecipeOptions:
         changes |= {"augment": _words(self.augment), **more}
         changes |= {name: parsing.triple(getattr(self, name), f"--{name}") for name in ("mean", "std")}
         name: RecipeName = self.recipe
-        return replace(RECIPES[name], **{key: value for key, value in changes.items() if value is not None})
+        made = replace(RECIPES[name], **{key: value for key, value in changes.items() if value is not None})
+        for option, schedule in (("warmup", "one-cycle"), ("plateau", "plateau")):
+            if getattr(self, option) is not None and made.schedule != schedule:
+                raise UsageError(
+                    f"--{option} has no meaning for --schedule {made.schedule}",
+                    f"give --schedule {schedule}, or leave it",
+                )
+        return made
 
 
 @dataclass(frozen=True)

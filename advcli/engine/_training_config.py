@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from advcli.errors import UsageError
+from advcli.images.cifar10 import NAME as CIFAR10
 from advcli.models.loading.request import LARGEST_SIZE, SMALLEST_STD
 from advcli.training.augmentation import parse_augment
 from advcli.training.objectives import Hardening
@@ -61,6 +62,8 @@ class TrainConfig:
                 raise UsageError(f"{option} {value} is not between {least} and {most}", "see advcli train --help")
         if self.stop_on is not None and self.stop_on not in STOPS:
             raise UsageError(f"--stop-on {self.stop_on!r} is not known", f"use {' or '.join(STOPS)}")
+        if self.download and CIFAR10 not in map(str, (*self.data, self.test)):
+            raise UsageError(f"--download is for --data {CIFAR10}", "leave it out")
         if self.patience is not None and not self.recipe.val:
             raise UsageError("--patience goes by validation images, of which there are none", "give --val 0.1")
 

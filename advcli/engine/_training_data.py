@@ -134,7 +134,7 @@ def read_data(config: TrainConfig, reading: Reading, seed: int) -> Data:
         UsageError: a file is damaged, classes differ, there are fewer than two of them, or a part would be empty.
     """
     tested: Dataset | None
-    learned, beside = _load(config.data, config, reading)
+    learned, beside = _load(config.data, config, reading, beside=config.test is None)
     if len(learned.classes) < 2:
         raise UsageError(
             f"--data has the one class {learned.classes[0]!r}", "give a folder with two class folders or more"
@@ -157,7 +157,12 @@ def read_data(config: TrainConfig, reading: Reading, seed: int) -> Data:
 
 
 def _load(
-    names: Sequence[Path | str], config: TrainConfig, reading: Reading, classes: Sequence[str] | None = None
+    names: Sequence[Path | str],
+    config: TrainConfig,
+    reading: Reading,
+    classes: Sequence[str] | None = None,
+    *,
+    beside: bool = True,
 ) -> tuple[Dataset, Dataset | None]:
     """Read everything that is named: what is to be learned, and the test images that lie beside it."""
     folders = [Path(name) for name in names if not _is_file(name) and str(name) != NAME]
@@ -165,14 +170,14 @@ def _load(
     if folders:
         split = [split_folders(folder) for folder in folders]
         learned.append(load_labelled([folder for folder, _ in split], reading, classes))
-        beside = list(dict.fromkeys(test for _, test in split if test is not None))
-        if beside and config.test is None:
-            tested.append(load_labelled(beside, reading, learned[0].classes))
+        tests = list(dict.fromkeys(test for _, test in split if test is not None))
+        if tests and beside:
+            tested.append(load_labelled(tests, reading, learned[0].classes))
     for name in names:
         if str(name) == NAME:
             train, test = load_cifar10(reading, download=config.download)
             learned.append(train)
-            tested.append(test)
+            tested += [test] if beside else []
         elif _is_file(name):
             learned.append(load_arrays(Path(name), reading, classes))
     return _joined(learned), _joined(tested) if tested else None

@@ -1,4 +1,4 @@
-"""How weights and biases were distributed over a training: one table, and histograms of three epochs."""
+"""How weights and biases were distributed over a training: one table, histograms of three epochs, and films."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from advcli.figures.film_files import encode
+from advcli.figures.films import Curves, Moving, frames_of
 from advcli.figures.histogram_grid import Panel, histogram_grid
+from advcli.images.writing import write_atomically
 from advcli.runs.grid import natural
 from advcli.training.tracking import NETWORK
 
 _BINS = 80
+_COLUMNS, _MOST_PANELS = 5, 20  # of a film; of deeper networks every second, third, ... layer is shown
+_ACCURACIES = ("train_accuracy", "validation_accuracy", "test_accuracy")
 _PLURAL = {"weight": "weights", "bias": "biases"}
 Told = Mapping[str, Any]
 
@@ -44,6 +49,37 @@ def tracking_charts(out: Path) -> dict[str, bytes]:
         if panels:
             charts[plural] = histogram_grid(panels, labels, f"{plural} by layer, logarithmic height")
     return charts
+
+
+def tracking_films(out: Path, history: Sequence[Told]) -> dict[str, str]:
+    """Write a film of the histograms of every layer and of the network, above the accuracies: a frame for each epoch.
+
+    Args:
+        out: folder of the run.
+        history: rows with ``epoch`` and accuracies.
+
+    Returns:
+        Name to path below ``out``: ``weights``, and ``biases`` where there are any.
+    """
+    told = _read(out)
+    by_epoch = {row["epoch"]: row for row in history}
+    rows = {name: [by_epoch.get(one["epoch"], {}).get(name) for one in told] for name in _ACCURACIES}
+    known = {name: np.array([np.nan if value is None else value for value in row]) for name, row in rows.items()}
+    curves = Curves(np.array([float(one["epoch"]) for one in told]), "epoch", known)
+    written = {}
+    for kind, plural in _PLURAL.items():
+        panels = _panels(told, kind)
+        if panels and len(told) > 1:
+            moving = [_moving(panel) for panel in panels[:: -(-len(panels) // _MOST_PANELS)]]
+            axes = (kind, "log10 share")
+            frames = frames_of(moving, curves, f"{plural} by layer", axes, min(_COLUMNS, len(moving)))
+            written[plural] = f"films/{plural}.webp"
+            write_atomically(out / written[plural], encode(frames, "webp"))
+    return written
+
+
+def _moving(panel: Panel) -> Moving:
+    return Moving(panel.name, (panel.edges[1:] + panel.edges[:-1]) / 2, np.log10(panel.shares))
 
 
 def _read(out: Path) -> list[Told]:

@@ -1,6 +1,7 @@
 """The network of a training, as it begins, and how it is written down."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,7 +25,7 @@ from advcli.training.adversarial import evaluating
 from advcli.training.recipes import Triple
 from advcli.training.spectral import add_spectral_norm, without_parametrizations
 
-_SAMPLE = 5000  # images that the normalization is measured on
+_SAMPLE = 5000 * 32 * 32  # pixels that the normalization is measured on
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,8 @@ def begin(design: Design, data: Data, seed: int, path: Path) -> Beginning:
         ModelError: it does not take pictures of that size, or pretrained weights cannot be had.
     """
     config, plan = design.config, design.plan
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the CUDA devices too
         network = plan.build(len(data.classes))
         if design.pretrained is not None:
             _start_from(network, design.pretrained)
@@ -156,7 +157,7 @@ def _normalization(design: Design, data: Data) -> Preprocessing:
     if design.pretrained is not None and design.pretrained.preprocessing is not None:
         there = design.pretrained.preprocessing
         return replace(known, mean=recipe.mean or there.mean, std=recipe.std or there.std)
-    places = data.train.places[:: max(1, len(data.train) // _SAMPLE)]
+    places = data.train.places[:: max(1, len(data.train) * math.prod(known.size) // _SAMPLE)]
     sample = data.train.dataset.images[places].astype(np.float32) / 255
     mean, std = sample.mean((0, 1, 2), dtype=np.float64), sample.std((0, 1, 2), dtype=np.float64)
     # Images of a single color spread by nothing, and nothing can be divided by nothing.

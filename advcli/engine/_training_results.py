@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from advcli.engine._training_config import TrainConfig
 from advcli.engine._training_data import Data, Part
-from advcli.engine._training_drawings import tracking_charts, tracking_table
+from advcli.engine._training_drawings import tracking_charts, tracking_films, tracking_table
 from advcli.engine._training_files import BEST, MODEL
 from advcli.figures.confusion_chart import confusion_chart
 from advcli.figures.mistake_sheet import Mistake, mistake_sheet
@@ -24,6 +24,7 @@ from advcli.models.loading import ModelRequest, load_network
 from advcli.reports.summaries import rate
 from advcli.runs.command import RunConfig, Summary
 from advcli.runs.describe import model_report
+from advcli.spectra.phases import phases
 from advcli.training.epochs import Epoch, best_epoch
 from advcli.training.loop import Normalized
 from advcli.training.measuring import answers
@@ -78,6 +79,8 @@ class Results:
         if self.config.track:
             tables["weights"] = tracking_table(self.run.out)
             charts |= tracking_charts(self.run.out)
+            values["films"] = tracking_films(self.run.out, history)
+            values["phases"] = _phases(history)
         return Summary(values, tables, charts, self._models)
 
     @cached_property
@@ -185,6 +188,13 @@ def _rows(frame: pd.DataFrame) -> list[Row]:
     columns = frame[list(HISTORY)].sort_values("epoch").astype(object)
     rows = columns.where(columns.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def _phases(history: Sequence[Row]) -> list[Row]:
+    """Name the phases that the loss curves show, with the rule that decided each; none without validation images."""
+    losses = [[row[name] for row in history] for name in ("loss", "validation_loss")]
+    found = phases([row["epoch"] for row in history], losses[0], losses[1])
+    return [{**asdict(one), "rule": one.rule} for one in found]
 
 
 def _known(rows: Sequence[Row]) -> list[Row]:

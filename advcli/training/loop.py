@@ -150,7 +150,7 @@ class _Training:
     def epoch(self, parts: Parts, history: Sequence[Epoch]) -> Epoch:
         """Train one epoch and measure what came of it."""
         number, plan = len(history) + 1, self.plan
-        with torch.random.fork_rng():
+        with torch.random.fork_rng([plan.device] if plan.device.type == "cuda" else []):
             # Layers with dropout draw from the global stream, of which each process has its own.
             torch.manual_seed(_stream(plan.seed, "dropout", number, plan.group.rank))
             loss, accuracy, rate = self._learn(parts.train, history)

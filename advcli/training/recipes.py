@@ -75,6 +75,8 @@ class Recipe:
             if is_wrong:
                 option = f"--{name.replace('_', '-')}"
                 raise UsageError(f"{option} {getattr(self, name)!r} cannot be trained with", "see advcli train --help")
+        if self.nesterov and not self.momentum:
+            raise UsageError("--momentum 0 leaves nothing to look ahead along", "give --no-nesterov too")
         if self.val + self.test >= 1:
             raise UsageError(f"--val {self.val:g} and --test {self.test:g} leave nothing to learn from", "lower them")
 

@@ -78,6 +78,10 @@ def test_a_gate_holds_the_accuracy(main, folder, out):
         (("--jacobian", "-1"), 2, "--jacobian -1"),
         (("--val", "1"), 2, "--val '1'"),
         (("--test", "1.5"), 2, "--test '1.5'"),
+        (("--plateau", "2"), 2, "--plateau has no meaning"),
+        (("--warmup", "0.1", "--schedule", "constant"), 2, "--warmup has no meaning"),
+        (("--momentum", "0"), 2, "give --no-nesterov"),
+        (("--download",), 2, "--download is for --data cifar10"),
         (("--patience", "2"), 2, "give --val"),
         (("--keep-every", "0"), 2, "--keep-every 0"),
         (("--pretrained",), 2, "no weights for cifar-resnet20"),
@@ -106,14 +110,14 @@ def test_an_array_file_is_learned_from_with_every_option_recorded(main, tmp_path
     images, labels = rng.integers(0, 100, (24, 32, 32, 3), dtype=np.uint8), np.arange(24) % 2
     images[labels == 1] += 100
     np.savez(tmp_path / "data.npz", images=images, labels=labels, classes=["dark", "light"])
-    words = ("--epochs", 1, "--batch-size", 6, "--val", "1/6", "--test", 0.25, "--plateau", 2, "--weight-decay", 0)
+    words = ("--epochs", 1, "--batch-size", 6, "--val", "1/6", "--test", 0.25, "--warmup", 0.1, "--weight-decay", 0)
     words += ("--momentum", 0.5, "--no-nesterov", "--precision", "fp32", "--jacobian", 0.01, "--noise", "8/255")
     done = main("train", "--data", tmp_path / "data.npz", *words, "--out", out, "--json")
     assert done.code == 0, done.err
     settings = done.json()["settings"]
     assert [settings[f"{part}_images"] for part in ("train", "validation", "test")] == [14, 4, 6]
-    told = ("batch_size", "plateau", "weight_decay", "momentum", "nesterov", "precision", "jacobian")
-    assert [settings[name] for name in told] == [6, 2, 0, 0.5, False, "fp32", 0.01]
+    told = ("batch_size", "warmup", "weight_decay", "momentum", "nesterov", "precision", "jacobian")
+    assert [settings[name] for name in told] == [6, 0.1, 0, 0.5, False, "fp32", 0.01]
     assert settings["noise"] == 8 / 255
     assert done.json()["environment"]["processes"] == 1
 

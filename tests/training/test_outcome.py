@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from advcli.engine._esd_checkpoints import checkpoint_files
 from advcli.engine._training_results import HISTORY
@@ -13,6 +14,7 @@ from advcli.engine.train import MODEL, TrainConfig, train
 from advcli.errors import ModelError, UsageError
 from advcli.models.loading import ModelRequest, load_network
 from advcli.runs.command import RunConfig, Silence
+from advcli.spectra.stopping import Cue
 from advcli.training.objectives import Hardening, parse_inner
 from advcli.training.recipes import Recipe
 from advcli.training.spectral import reshaped_norm
@@ -110,6 +112,8 @@ def test_the_distribution_of_weights_is_told_for_every_epoch(outcome):
     assert distances == sorted(distances)
     told = json.loads((outcome[0] / "tracking" / "epoch-0003.json").read_text())
     assert sum(told["histograms"][0]["counts"]) == told["parameters"][0]["count"]
+    with Image.open(outcome[0] / outcome[1].summary["films"]["weights"]) as film:
+        assert film.n_frames == 4
 
 
 def test_confusion_accuracy_and_balance_agree(outcome):
@@ -196,3 +200,26 @@ def test_a_loss_that_is_not_finite_is_said_with_its_epoch_and_keeps_what_was_goo
     assert all(value.isfinite().all() for value in network.state_dict().values())
     lines = (tmp_path / "run" / "records.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1]
+
+
+def test_it_stops_by_the_spectra_of_the_weights(small, tmp_path, monkeypatch):
+    asked = []
+
+    def cue(pool, request, epoch):
+        assert load_network(ModelRequest(name=request.path))[1].classes == ("above", "below")
+        asked.append(epoch)
+        return Cue(epoch, 3.0 if epoch == 1 else 7.5, 0)
+
+    monkeypatch.setattr("advcli.engine._training_files.cue_of_checkpoint", cue)
+    recipe, heard = Recipe(epochs=9, batch_size=16, rate=0.01), Heard()
+    report = run(small, tmp_path / "run", recipe, heard, stop_on="alpha")
+    assert (asked, report.summary["epochs"]) == ([1, 2, 3, 4, 5, 6], 6)
+    assert [row["alpha"] for row in table(tmp_path / "run", "history")] == ["3.0"] + 5 * ["7.5"]
+    assert any("spectra" in text for text in heard.warnings)
+
+
+@pytest.mark.slow
+def test_the_spectra_are_those_of_the_weights(small, tmp_path):
+    report = run(small, tmp_path / "run", Recipe(epochs=1, batch_size=16, rate=0.01), stop_on="alpha")
+    assert float(table(tmp_path / "run", "history")[0]["alpha"]) > 1
+    assert report.settings["stop_on"] == "alpha"
