@@ -191,13 +191,16 @@ def number(value: object, unit: str = "") -> str:
 
 def _show_rows(name: str, rows: Sequence[Line], report: "Report") -> None:
     """Print a list of a summary: one row per case, without the axes, which the case's id says."""
-    title = None if name == "cases" else name
-    if all("metric" in row and "mean" in row for row in rows):
+    title = None if name == "cases" else name.replace("_", " ")
+    if all("metric" in row and "mean" in row and "p_value" not in row for row in rows):
         against = {str(row["against"]) for row in rows if "against" in row}
         title = f"{name}, against {', '.join(sorted(against))}" if against else title
         rows = _side_by_side(rows)
     elif all("source" in row and "target" in row for row in rows):
         title, rows = f"{name}: attack success rate in %, the picture's class by target", _by_target(rows)
+    if name != "cases" and len(rows) > _LONGEST:
+        data().write(f"\n{title}: {len(rows):,} rows, in {report.tables.get(name, 'report.json')}\n")
+        return
     axes = set(report.axes) if name == "cases" else set()
     keys = [
         key
@@ -210,7 +213,8 @@ def _show_rows(name: str, rows: Sequence[Line], report: "Report") -> None:
 
 def _side_by_side(rows: Sequence[Line]) -> list[dict[str, Any]]:
     """Put the metrics of a long list beside each other, without what is the same for all or told by the case."""
-    figures = ("metric", "n", "mean", "low", "high", "floor_shuffled", "floor_noise", "ceiling", "against")
+    spread = ("n", "undefined", "mean", "low", "high", "floor_shuffled", "floor_noise", "ceiling")
+    figures = ("metric", "against", *spread)
     axes = [key for key in rows[0] if key not in figures and len({str(row.get(key)) for row in rows}) > 1]
     cases = len({row.get("case") for row in rows})
     told = [

@@ -15,14 +15,17 @@ from advcli.core.report import Report
 from advcli.engine._attack_cases import AXES, attack_cases, attack_remarks
 from advcli.engine._attacking import Attacked, AttackGrid, nothing_to_do
 from advcli.engine._clean_maps import CleanMaps
-from advcli.engine._comparing import Compared, Comparer, plain_record
+from advcli.engine._comparing import Compared, Comparer, Pair, plain_record
 from advcli.engine._explaining import ExplainConfig, explain_cases
 from advcli.engine._floors import FLOORS, Floors
 from advcli.engine._groups import Groups
 from advcli.engine.attack import endings
-from advcli.figures.compare_pictures import compare_pictures
+from advcli.figures.compare_pictures import Explanation, compare_pictures
+from advcli.figures.comparison_charts import comparison_charts
+from advcli.figures.overlays import Photo
 from advcli.figures.run_charts import attack_charts
 from advcli.images.writing import to_bytes
+from advcli.metrics.regions import TOP_TENTH, top_masks
 from advcli.reports.attack_figures import FIGURES
 from advcli.reports.compare_figures import COLUMNS, SIMILARITIES, summarize_comparisons
 from advcli.reports.tables import write_long_similarity
@@ -93,7 +96,7 @@ class CompareCommand:
         comparing = Comparing(self, grid, explanations, panels, comparer, floors)
         settings = {**self.attack.settings, **self.explain.settings, **self.images.settings}
         return Prepared(
-            **loaded.facts(attack_remarks(cases, loaded.classifiers)),
+            **loaded.facts(attack_remarks(cases, loaded.classifiers, self.attack)),
             cases=cases,
             work=comparing.work,
             summarize=partial(
@@ -163,16 +166,23 @@ class Comparing:
     def _product(self, one: Compared) -> Product:
         attacked, clean = one.attacked, one.attacked.clean
         self.floors.keep([[pair.first for pair in one.pairs if pair.after == one.pairs[0].after]])
-        maps = {
-            f"{pair.first.case.id}{'' if pair.after == one.pairs[0].after else '.own'}": (
-                pair.first.values,
-                pair.second.values,
-            )
-            for pair in one.pairs
-        }
         before, after = to_bytes(clean.pixels), to_bytes(attacked.saved)
-        drawings = compare_pictures(before, after, maps, one.record, panel=self.panels)
+        picture, how = clean.image.picture, clean.classifier.card.preprocessing
+        photo = None if picture is None else Photo.cropped(picture, how.size, how.resize)
+        maps = [_drawn(pair, one.pairs[0].after) for pair in one.pairs]
+        drawings = compare_pictures(before, after, maps, one.record, panel=self.panels, photo=photo)
         return Product(_item(attacked), one.record, endings(clean, attacked.case.id, drawings), _stat(attacked))
+
+
+def _drawn(pair: Pair, first: str) -> Explanation:
+    """What the pictures need of a pair of maps; where both classes are explained, the second is named ``.own``."""
+    cell = pair.first.case.payload[1]
+    values = pair.first.values, pair.second.values
+    (top_before,), (top_after,) = (top_masks(one, (TOP_TENTH,)) for one in values)
+    own = "" if pair.after == first else f".{pair.after}"
+    method = "-".join(word for word in cell.words[:-1] if word)  # all but the score
+    explained = pair.second.clean.classes[pair.second.target]
+    return Explanation(f"{pair.first.case.id}{own}", method, cell.score, *values, top_before, top_after, explained)
 
 
 class Nothing:
@@ -220,4 +230,6 @@ def summarize(
     figures = summarize_comparisons(
         frame, cases, out / "tables" / SIMILARITIES, floors=floors.known, seed=seed, min_eps=min_eps
     )
-    return Summary(figures.values, figures.tables, attack_charts(figures.tables, figures.series))
+    norms = {name: axes.get("norm") for name, axes in cases.items()}
+    charts = comparison_charts(figures.tables["similarity"], norms)
+    return Summary(figures.values, figures.tables, charts | attack_charts(figures.tables, figures.series))

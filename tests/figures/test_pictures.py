@@ -13,6 +13,7 @@ from advcli.figures.colors import color
 from advcli.figures.overlays import Photo
 from advcli.figures.perturbations import difference
 from advcli.figures.wording import eps_text, said, short, subtitle, truth
+from advcli.metrics.regions import top_masks
 
 BEFORE = np.random.default_rng(0).integers(20, 230, (32, 32, 3), dtype=np.uint8)
 AFTER = BEFORE + np.random.default_rng(1).integers(0, 9, (32, 32, 3), dtype=np.uint8)
@@ -97,29 +98,62 @@ def test_panels_of_several_explanations_have_a_row_each():
     assert two.shape[1] == one.shape[1]
 
 
+def explained(before, after, name="ig", score="logit"):
+    """The maps of one explanation as the pictures take them."""
+    tops = [top_masks(values, (0.1,))[0] for values in (before, after)]
+    return compare.Explanation(name, name.removesuffix("-prob"), score, before, after, *tops, explained="cat")
+
+
 @pytest.mark.parametrize("scale", [1.0, 3.0])
 def test_maps_before_and_after_are_drawn_on_one_scale(scale):
     rows = [SimilarityRow(explanation="ig", score="logit", after="same", metric="ssim", value=0.5)]
     record = CompareRecord(**FACTS, **ATTACKED, similarity=tuple(rows), explained_before="cat", explained_after="cat")
     before, after = MAP.clip(-1, 1), scale * MAP.clip(-1, 1)
-    pictures = compare.compare_pictures(BEFORE, AFTER, {"ig": (before, after)}, record, panel=True)
-    assert list(pictures) == ["original", "adversarial", "difference", "ig.before", "ig.after", "panel"]
+    pictures = compare.compare_pictures(BEFORE, AFTER, [explained(before, after)], record, panel=True)
+    assert list(pictures) == ["original", "adversarial", "difference", "ig.before", "ig.after", "panel", "rows"]
     assert np.array_equal(pictures["ig.before"](), color(before, scale))
     assert np.array_equal(pictures["ig.after"](), color(after, scale))
     assert pictures["panel"]().shape[0] > 2 * 224
+    assert pictures["rows"]().shape[0] > 2 * 224
 
 
 def test_a_map_of_one_sign_takes_the_scale_of_its_signed_partner():
+    record, one = CompareRecord(**FACTS, **ATTACKED), explained(np.abs(MAP), MAP)
+    pictures = compare.compare_pictures(BEFORE, AFTER, [one], record, panel=False)
+    assert np.array_equal(pictures["ig.before"](), color(np.abs(MAP), one.limit, signed=True))
+
+
+def test_maps_lie_over_the_photograph_at_its_own_size():
+    photo = Photo.cropped(np.zeros((300, 400, 3), dtype=np.uint8), (32, 32), 32)
     record = CompareRecord(**FACTS, **ATTACKED)
-    pictures = compare.compare_pictures(BEFORE, AFTER, {"ig": (np.abs(MAP), MAP)}, record, panel=False)
-    limit = compare.shared_limit(np.abs(MAP), MAP)
-    assert np.array_equal(pictures["ig.before"](), color(np.abs(MAP), limit, signed=True))
+    pictures = compare.compare_pictures(BEFORE, AFTER, [explained(MAP, -MAP)], record, panel=False, photo=photo)
+    assert pictures["ig.before.overlay"]().shape == pictures["ig.after.overlay"]().shape == (300, 400, 3)
+
+
+def test_both_scores_make_a_panel_of_the_usual_row_and_the_reversed_one():
+    methods = ("grad-cam", "integrated-gradients")
+    maps = [
+        explained(MAP * number, MAP, f"{method}{'' if score == 'logit' else '-prob'}", score)
+        for number, (method, score) in enumerate([(m, s) for m in methods for s in ("logit", "prob")], 1)
+    ]
+    record = CompareRecord(**FACTS, **ATTACKED)
+    assert compare.both_scores(maps) == list(methods)
+    assert compare.compare_pictures(BEFORE, AFTER, maps, record, panel=True)["scores"]().shape[1] > 4 * 200
+    assert "scores" not in compare.compare_pictures(BEFORE, AFTER, maps[::2], record, panel=True)
+
+
+def test_the_difference_of_mass_is_signed_and_sums_to_nothing():
+    before, after = np.zeros((2, 8, 8), dtype=np.float32)
+    before[0, 0], after[7, 7] = -3, 1
+    moved = compare.mass_difference(before, after)
+    assert (moved[0, 0], moved[7, 7], moved.sum()) == (-1, 1, 0)
+    assert not compare.mass_difference(before, 0 * before).any()
 
 
 def test_blank_maps_make_a_panel_too():
     blank = np.zeros((32, 32), dtype=np.float32)
     record = CompareRecord(**FACTS, **ATTACKED)
-    assert compare.compare_panel(BEFORE, AFTER, {"ig": (blank, blank)}, record).dtype == np.uint8
+    assert compare.compare_panel(BEFORE, AFTER, [explained(blank, blank)], record).dtype == np.uint8
 
 
 def test_words_and_numbers_of_captions():
