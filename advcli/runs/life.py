@@ -146,8 +146,10 @@ def _finish(config: RunConfig, command: Command, report: Report, summary: Summar
         write_csv(rows, out / "tables" / f"{name}.csv")
     for name, chart in summary.charts.items():
         write_atomically(out / "figures" / f"{name}.svg", chart)
+    made = {model.name for model in summary.models}
     done = report.model_copy(
         update={
+            "models": (*summary.models, *(model for model in report.models if model.name not in made)),
             "preflight": (*report.preflight, *doubted),
             "summary": dict(summary.values),
             "tables": report.tables | {name: f"tables/{name}.csv" for name in summary.tables},
@@ -169,10 +171,8 @@ def _timings(prepared: Prepared, worked: int, seconds: float) -> Timings:
 
 def _axes(cases: Sequence[Case], before: Mapping[str, list[object]]) -> dict[str, list[object]]:
     """Collect the values of each axis, each once, those of earlier calls first."""
-    made = {model.name for model in summary.models}
     axes: dict[str, list[object]] = {name: list(values) for name, values in before.items()}
     for case in cases:
-            "models": (*summary.models, *(model for model in report.models if model.name not in made)),
         for name, value in case.axes.items():
             if value not in axes.setdefault(name, []):
                 axes[name].append(value)

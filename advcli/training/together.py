@@ -171,7 +171,7 @@ class _Summed(torch.autograd.Function):
 
 
 def _summed(values: Tensor) -> Tensor:
-    summed: Tensor = _Summed.apply(values)  # type: ignore[no-untyped-call]
+    summed: Tensor = _Summed.apply(values)
     return summed
 
 
