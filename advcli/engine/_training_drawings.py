@@ -16,7 +16,7 @@ from advcli.runs.grid import natural
 from advcli.training.tracking import NETWORK
 
 _BINS = 80
-_COLUMNS, _MOST_PANELS = 5, 20  # of a film; of deeper networks every second, third, ... layer is shown
+_COLUMNS, _MOST_PANELS = 5, 25  # of a film; of deeper networks every second, third, ... layer is shown
 _ACCURACIES = ("train_accuracy", "validation_accuracy", "test_accuracy")
 _PLURAL = {"weight": "weights", "bias": "biases"}
 Told = Mapping[str, Any]
@@ -68,7 +68,7 @@ def tracking_films(out: Path, history: Sequence[Told]) -> dict[str, str]:
     curves = Curves(np.array([float(one["epoch"]) for one in told]), "epoch", known)
     written = {}
     for kind, plural in _PLURAL.items():
-        panels = _panels(told, kind)
+        panels = [one for one in _panels(told, kind) if kind == "bias" or one.name in _matrices(told)]
         if panels and len(told) > 1:
             moving = [_moving(panel) for panel in panels[:: -(-len(panels) // _MOST_PANELS)]]
             axes = (kind, "log10 share")
@@ -76,6 +76,11 @@ def tracking_films(out: Path, history: Sequence[Told]) -> dict[str, str]:
             written[plural] = f"films/{plural}.webp"
             write_atomically(out / written[plural], encode(frames, "webp"))
     return written
+
+
+def _matrices(told: Sequence[Told]) -> set[str]:
+    """Layers whose weight is a matrix or kernel, and the network; the scales of norms move too little for a film."""
+    return {NETWORK, *(row["layer"] for row in told[0]["parameters"] if row["spectral_norm"] is not None)}
 
 
 def _moving(panel: Panel) -> Moving:

@@ -85,7 +85,7 @@ def test_a_gate_holds_the_accuracy(main, folder, out):
         (("--patience", "2"), 2, "give --val"),
         (("--keep-every", "0"), 2, "--keep-every 0"),
         (("--pretrained",), 2, "no weights for cifar-resnet20"),
-        (("--size", "1"), 5, "does not take 1 x 1"),
+        (("--arch", "alexnet", "--size", "8"), 5, "does not take 8 x 8"),
     ],
 )
 def test_wrong_words_are_refused(main, folder, out, words, code, said):

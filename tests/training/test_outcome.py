@@ -48,6 +48,24 @@ def outcome(folder, tmp_path_factory):
     return out, run(folder, out, hardening=hardening, keep_every=2, track=True)
 
 
+def test_an_interruption_changes_no_byte_of_a_hardened_training(outcome, folder, tmp_path):
+    class Stopped(Heard):
+        def progress(self, share):
+            self.warnings.append(share)
+            if len(self.warnings) == 6:  # of four steps an epoch
+                raise KeyboardInterrupt
+
+    words = {"hardening": Hardening(spectral_norm="conv", attack=parse_inner("fast")), "keep_every": 2, "track": True}
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, tmp_path / "run", heard=Stopped(), **words)
+    run(folder, tmp_path / "run", **words)
+    ignored = ("report.json", ".seen.jsonl", "index.html", "checkpoint.pt")
+    files = [path.relative_to(outcome[0]) for path in outcome[0].rglob("*") if path.is_file()]
+    for path in files:
+        if path.name not in ignored:
+            assert (tmp_path / "run" / path).read_bytes() == (outcome[0] / path).read_bytes(), path
+
+
 def test_the_settings_say_everything(outcome):
     settings = outcome[1].settings
     assert settings["attack"] == {"method": "fast", "norm": "linf", "eps": 8 / 255, "steps": 1}
@@ -164,7 +182,7 @@ def test_a_share_of_all_data_is_split_off_as_test_images(folder, tmp_path):
 
 
 def test_patience_goes_by_validation_images(folder):
-    with pytest.raises(UsageError, match="--val"):
+    with pytest.raises(UsageError, match="--patience goes by validation images"):
         TrainConfig(data=(folder,), patience=2)
 
 
