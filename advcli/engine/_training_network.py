@@ -1,5 +1,6 @@
 """The network of a training, as it begins, and how it is written down."""
 
+import copy
 import json
 import math
 from collections.abc import Mapping
@@ -141,6 +142,8 @@ def begin(design: Design, data: Data, seed: int, path: Path) -> Beginning:
         normalized = add_spectral_norm(network, which) if which else ()
     how = _normalization(design, data)
     _try(network, how, config.arch)
+    if min(config.recipe.batch_size, len(data.train)) == 1:
+        _try_alone(network, how, config.arch)
     return Beginning(network, Card(config.arch, plan.name, str(path), data.classes, how), normalized)
 
 
@@ -173,6 +176,17 @@ def _try(network: nn.Module, how: Preprocessing, name: str) -> None:
     except Exception as error:  # a network's forward is somebody's code and may raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelError(f"{name} does not take {height} x {width} pixels: {reason}", "give another --size") from error
+
+
+def _try_alone(network: nn.Module, how: Preprocessing, name: str) -> None:
+    """Refuse batches of one image for a network whose batch norms then have a single value."""
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            copy.deepcopy(network).train()(torch.zeros(1, 3, *how.size))
+    except ValueError as error:
+        raise UsageError(
+            f"{name} does not learn from one image at a time: {error}", "give --batch-size 2 or more, and more images"
+        ) from error
 
 
 def _triple(values: np.ndarray) -> Triple:

@@ -65,7 +65,7 @@ def curves_chart(history: Sequence[Row], best: int | None) -> bytes:
             axes.tick_params(labelsize=8)
             if best is not None:
                 axes.axvline(best, color=INK, linewidth=0.8, linestyle=":")
-        rates.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        rates.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
         rates.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
         rates.set_xlabel("epoch" if best is None else f"epoch; dotted: {best}, the best", loc="left")
         handles = {str(line.get_label()): line for axes in (losses, accuracies) for line in axes.get_lines()}

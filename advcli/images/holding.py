@@ -31,7 +31,8 @@ def room(count: int, size: int) -> NDArray[np.uint8]:
         return np.empty(shape, np.uint8)
     try:
         with tempfile.TemporaryFile() as file:
-            os.posix_fallocate(file.fileno(), 0, needed)  # a full disk is said now, and not by a signal later
+            if hasattr(os, "posix_fallocate"):  # a full disk is said now, and not by a signal later
+                os.posix_fallocate(file.fileno(), 0, needed)
             return np.memmap(file, np.uint8, "r+", shape=shape)
     except OSError as error:
         raise UsageError(

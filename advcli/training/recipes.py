@@ -62,11 +62,11 @@ class Recipe:
         wrong = {
             "epochs": self.epochs < 1,
             "batch_size": self.batch_size < 1,
-            "rate": not self.rate > 0,
+            "rate": not 0 < self.rate < float("inf"),
             "warmup": not 0 < self.warmup < 1,
             "plateau": self.plateau < 0,
             "momentum": not 0 <= self.momentum < 1,
-            "weight_decay": not self.weight_decay >= 0,
+            "weight_decay": not 0 <= self.weight_decay < float("inf"),
             "label_smoothing": not 0 <= self.label_smoothing <= 1,
             "val": not 0 <= self.val < 1,
             "test": not 0 <= self.test < 1,

@@ -83,6 +83,8 @@ def test_a_gate_holds_the_accuracy(main, folder, out):
         (("--momentum", "0"), 2, "give --no-nesterov"),
         (("--download",), 2, "--download is for --data cifar10"),
         (("--patience", "2"), 2, "give --val"),
+        (("--batch-size", "1", "--arch", "cifar-cnn8"), 2, "does not learn from one image"),
+        (("--rate", "inf"), 2, "--rate inf"),
         (("--keep-every", "0"), 2, "--keep-every 0"),
         (("--pretrained",), 2, "no weights for cifar-resnet20"),
         (("--arch", "alexnet", "--size", "8"), 5, "does not take 8 x 8"),
