@@ -7,12 +7,14 @@ Source: Croce and Hein 2020, https://arxiv.org/abs/2003.01690, algorithm 1 and s
 import dataclasses
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from advcli.core.attack import Attack, Model
+from advcli.core.attack import Model, Traits
 from advcli.core.goals import LossName
 from advcli.core.norms import BALLS, Norm
 from advcli.core.precision import wide
@@ -69,10 +71,34 @@ def ages(norm: Norm, steps: int) -> int:
     return steps + len(phases(norm, steps)) - 1
 
 
-def let_roam(attack: Attack, norm: Norm) -> None:
-    """Say of an attack that has been made in l1 that its rows leave the ball on their way; see ``phases``."""
-    if norm == "l1":
-        object.__setattr__(attack, "traits", dataclasses.replace(attack.traits, eps="reach"))
+@dataclass(frozen=True)
+class Apgd:
+    """What the searches have in common; their losses differ.
+
+    Args:
+        norm: of the ball.
+        steps: gradient evaluations.
+        restarts: attempts from other random points.
+    """
+
+    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"))
+
+    norm: Literal["linf", "l2", "l1"] = "linf"
+    steps: int = 100
+    restarts: int = 1
+
+    def __post_init__(self) -> None:
+        """In l1 let the rows leave the ball on their way."""
+        if self.norm == "l1":
+            object.__setattr__(self, "traits", dataclasses.replace(self.traits, eps="reach"))
+
+    def start(self, rows: Rows) -> None:
+        """Begin at a random point on the edge of the ball (l1: of a larger one)."""
+        begin(rows, self.norm, self.steps)
+
+    def steps_for(self, rows: Rows) -> Tensor:
+        """Moves of each row, int64 (N,): its steps, and in l1 two moves into a smaller ball."""
+        return rows.label * 0 + ages(self.norm, self.steps)
 
 
 def loss_for(classes: int) -> LossName:

@@ -5,17 +5,16 @@ Source: Croce and Hein 2020, https://arxiv.org/abs/2003.01690, algorithm 1, equa
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 from torch import Tensor
 
 from advcli.attacks import _apgd
-from advcli.core.attack import Model, Traits
+from advcli.core.attack import Model
 from advcli.core.rows import Rows
 
 
 @dataclass(frozen=True)
-class ApgdDlr:
+class ApgdDlr(_apgd.Apgd):
     """Climb the margin over the spread of the highest logits, with the steps of ``apgd-ce``.
 
     To reach a target, the target's lead over the label is climbed, over the spread of the four highest logits. With
@@ -26,24 +25,6 @@ class ApgdDlr:
         steps: gradient evaluations; the checkpoints are fractions of it. Default 100, as in the paper.
         restarts: attempts from other random points, made while an image survives.
     """
-
-    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"))
-
-    norm: Literal["linf", "l2", "l1"] = "linf"
-    steps: int = 100
-    restarts: int = 1
-
-    def __post_init__(self) -> None:
-        """In l1 let the rows leave the ball on their way."""
-        _apgd.let_roam(self, self.norm)
-
-    def start(self, rows: Rows) -> None:
-        """Begin at a random point on the edge of the ball (l1: of a larger one)."""
-        _apgd.begin(rows, self.norm, self.steps)
-
-    def steps_for(self, rows: Rows) -> Tensor:
-        """Moves of each row, int64 (N,): its steps, and in l1 two moves into a smaller ball."""
-        return rows.label * 0 + _apgd.ages(self.norm, self.steps)
 
     def step(self, rows: Rows, logits: Tensor, model: Model) -> None:
         """Take one step, after a look back where a checkpoint is due."""

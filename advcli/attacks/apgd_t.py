@@ -11,6 +11,8 @@ from advcli.attacks import _apgd
 from advcli.attacks.apgd_dlr import ApgdDlr
 from advcli.core.attack import Member, Traits
 
+_UNTARGETED = "it aims at the most probable classes itself, and any misclassification counts"
+
 
 @dataclass(frozen=True)
 class ApgdT:
@@ -27,7 +29,7 @@ class ApgdT:
             9, as in the paper; AutoAttack aims at 5 in l1.
     """
 
-    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"), targets="never")
+    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"), targets="never", untargeted=_UNTARGETED)
 
     norm: Literal["linf", "l2", "l1"] = "linf"
     steps: int = 100

@@ -16,6 +16,8 @@ from advcli.core.precision import wide
 from advcli.core.rows import Rows
 from advcli.core.shapes import Pixels
 
+_UNTARGETED = "it does not search"
+
 
 @dataclass(frozen=True)
 class Blur:
@@ -26,7 +28,7 @@ class Blur:
         steps: widths that are tried, evenly spaced up to ``sigma``.
     """
 
-    traits: ClassVar[Traits] = Traits(targets="never", needs="labels", cost=(1, 0))
+    traits: ClassVar[Traits] = Traits(targets="never", untargeted=_UNTARGETED, needs="labels", cost=(1, 0))
 
     sigma: float = 4.0
     steps: int = 20

@@ -15,6 +15,8 @@ from advcli.core.precision import wide
 from advcli.core.rows import Rows
 from advcli.registry import Range
 
+_UNTARGETED = "it does not search"
+
 
 @dataclass(frozen=True)
 class Brightness:
@@ -25,7 +27,9 @@ class Brightness:
         steps: pictures that are tried: of each size one lighter and one darker.
     """
 
-    traits: ClassVar[Traits] = Traits(targets="never", needs="labels", measure="linf", cost=(1, 0))
+    traits: ClassVar[Traits] = Traits(
+        targets="never", untargeted=_UNTARGETED, needs="labels", measure="linf", cost=(1, 0)
+    )
 
     change: Annotated[float, Range(0, 1)] = 0.5
     steps: int = 40

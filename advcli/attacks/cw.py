@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor
 
+from advcli.attacks._minimum_norm import on_grid
 from advcli.core.attack import Model, Traits
 from advcli.core.precision import wide
 from advcli.core.rows import Rows
@@ -35,6 +36,7 @@ class Cw:
         initial_c: the first c, per squared pixel unit.
         step_size: of Adam, in w.
         abort_early: end a minimization that does not get on.
+        on_grid: look only at eight-bit pictures, so that what is found is what is saved; w is not rounded.
     """
 
     traits: ClassVar[Traits] = Traits(keeps="smallest", measure="l2")
@@ -45,6 +47,7 @@ class Cw:
     initial_c: float = 1e-3
     step_size: float = 0.01
     abort_early: bool = True
+    on_grid: bool = False
 
     def start(self, rows: Rows) -> None:
         """Begin at the image, with the first c and no bounds of it."""
@@ -131,6 +134,7 @@ class Cw:
         square = rows.square / (1 - 0.999 ** wide(rows.made)).view(-1, 1, 1, 1)
         rows.point = rows.point - self.step_size * mean / (square.sqrt() + 1e-8)
         pixels = ((torch.tanh(rows.point) + 1) / 2).to(rows.images.dtype).clamp(0, 1)
+        pixels = on_grid(pixels) if self.on_grid else pixels
         rows.adversarial = torch.where(_column(self.finished(rows)), rows.adversarial, pixels)
 
 

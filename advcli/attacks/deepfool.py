@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from advcli.attacks._minimum_norm import on_grid
 from advcli.core.attack import Model, Traits
 from advcli.core.norms import BALLS, Norm
 from advcli.core.precision import wide
@@ -20,6 +21,8 @@ _DUAL: dict[Norm, Norm] = {"l2": "l2", "linf": "l1"}  # norm of the gradient tha
 # The least gap between two logits that a step crosses, as a fraction of the largest logit. A smaller gap is float32's
 # rounding error; a step over it would change no pixel, and the row would stall in front of the boundary.
 _LEAST_GAP = 1e-5
+
+_UNTARGETED = "it goes to the nearest of all boundaries; ddn, fmn and cw take a target"
 
 
 @dataclass(frozen=True)
@@ -36,16 +39,18 @@ class DeepFool:
         candidates: number of classes that are considered, the label included: those with the highest logits on the
             clean image. At least 2; more than there are means all.
         overshoot: fraction by which the summed perturbation is lengthened, to end behind the boundary and not on it.
+        on_grid: look only at eight-bit pictures, so that what is found is what is saved; the sum is not rounded.
     """
 
     traits: ClassVar[Traits] = Traits(
-        norms=("l2", "linf"), targets="never", keeps="smallest", eps="unused", cost=(1, 9)
+        norms=("l2", "linf"), targets="never", untargeted=_UNTARGETED, keeps="smallest", eps="unused", cost=(1, 9)
     )
 
     norm: Literal["l2", "linf"] = "l2"
     steps: int = 50
     candidates: Annotated[int, Range(2)] = 10
     overshoot: Annotated[float, Range(0)] = 0.02
+    on_grid: bool = False
 
     def start(self, rows: Rows) -> None:
         """Begin at the image; the classes to consider are chosen with the first logits."""
@@ -66,7 +71,8 @@ class DeepFool:
             step, moves = self._to_boundary(rows[searching], logits[searching], searching, model)
             rows.total = rows.total.index_add(0, searching, step)
             rows.ended = rows.ended.index_copy(0, searching, ~moves)
-            rows.adversarial = (rows.images + (1 + self.overshoot) * rows.total).clamp(0, 1)
+            pixels = (rows.images + (1 + self.overshoot) * rows.total).clamp(0, 1)
+            rows.adversarial = on_grid(pixels) if self.on_grid else pixels
 
     def _to_boundary(self, rows: Rows, logits: Tensor, places: Tensor, model: Model) -> tuple[Tensor, Tensor]:
         """The step to the nearest boundary (n, 3, H, W), and whether there is one (n,), for the rows at ``places``."""

@@ -22,6 +22,8 @@ from advcli.registry import Range
 _NEXT_MARGIN, _LEAST_MARGIN = 0.02, 2e-5
 _LOOKS = 3  # of the final search, on the line from the image to the nearest success
 
+_UNTARGETED = "it goes to the nearest of all boundaries; ddn, fmn and cw take a target"
+
 
 @dataclass(frozen=True)
 class Fab:
@@ -42,7 +44,7 @@ class Fab:
     """
 
     traits: ClassVar[Traits] = Traits(
-        norms=("linf", "l2", "l1"), targets="never", keeps="smallest", eps="unused", cost=(1, 9)
+        norms=("linf", "l2", "l1"), targets="never", untargeted=_UNTARGETED, keeps="smallest", eps="unused", cost=(1, 9)
     )
 
     norm: Literal["linf", "l2", "l1"] = "linf"

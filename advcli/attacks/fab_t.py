@@ -16,6 +16,8 @@ from advcli.core.attack import Member, Model, Traits
 from advcli.core.rows import Rows
 from advcli.core.shapes import Flags
 
+_UNTARGETED = "it aims at the most probable classes itself, and any misclassification counts"
+
 
 @dataclass(frozen=True)
 class FabT:
@@ -30,7 +32,9 @@ class FabT:
         targets: number of classes that are aimed at, of those beside the label; more than there are means all.
     """
 
-    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"), targets="never", keeps="smallest", eps="unused")
+    traits: ClassVar[Traits] = Traits(
+        norms=("linf", "l2", "l1"), targets="never", untargeted=_UNTARGETED, keeps="smallest", eps="unused"
+    )
 
     norm: Literal["linf", "l2", "l1"] = "linf"
     steps: int = 100
@@ -51,7 +55,7 @@ class FabWithin:
         steps: linearizations.
     """
 
-    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"), targets="never", eps="reach")
+    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"), targets="never", untargeted=_UNTARGETED, eps="reach")
 
     norm: Literal["linf", "l2", "l1"] = "linf"
     steps: int = 100

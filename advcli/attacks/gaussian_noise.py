@@ -14,6 +14,8 @@ from advcli.core.norms import Norm
 from advcli.core.rows import Rows
 from advcli.registry import Range
 
+_UNTARGETED = "it does not search"
+
 
 @dataclass(frozen=True)
 class GaussianNoise:
@@ -27,8 +29,14 @@ class GaussianNoise:
         steps: draws at most; each starts again from the image.
     """
 
-    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"), eps="magnitude", targets="never", needs="labels",
-                                      cost=(1, 0))  # fmt: skip
+    traits: ClassVar[Traits] = Traits(
+        norms=("linf", "l2", "l1"),
+        eps="magnitude",
+        targets="never",
+        untargeted=_UNTARGETED,
+        needs="labels",
+        cost=(1, 0),
+    )
 
     norm: Norm = "linf"
     sigma: Annotated[float | None, Range(0)] = None

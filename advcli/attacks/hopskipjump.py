@@ -20,6 +20,7 @@ from advcli.core.rows import Rows
 _VALUES_AT_ONCE = 1 << 25  # of random directions that are held in memory, 128 MiB
 _HALVINGS = 15  # of a step that leads out of the goal, at most
 _FIRST_RADIUS = 0.1  # of the directions of the first estimate, in pixel units
+_LEAST_RADIUS = 1e-6  # of later ones: an image that is at the goal itself is at no distance
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class HopSkipJump:
         shape = (self._queries(int(rows.age[0])), *rows.images.shape[1:])
         noise = rows.noise.normal(*shape) if self.norm == "l2" else rows.noise.uniform(*shape) * 2 - 1
         drawn = BALLS["l2"].steepest(noise.flatten(0, 1)).view_as(noise)
-        radius = torch.where(rows.age == 0, _FIRST_RADIUS, distance / rows.images[0].numel())
+        radius = torch.where(rows.age == 0, _FIRST_RADIUS, (distance / rows.images[0].numel()).clamp(min=_LEAST_RADIUS))
         tried = (point[:, None] + drawn * radius.view(-1, 1, 1, 1, 1)).clamp(0, 1)
         sign = wide(asked(rows, tried, model, places)) * 2 - 1
         mean = sign.mean(1, keepdim=True)

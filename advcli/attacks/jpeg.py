@@ -19,6 +19,8 @@ from advcli.core.rows import Rows
 from advcli.core.shapes import Pixels
 from advcli.registry import Range
 
+_UNTARGETED = "it does not search"
+
 
 @dataclass(frozen=True)
 class Jpeg:
@@ -30,7 +32,7 @@ class Jpeg:
         steps: qualities that are tried, evenly spaced from ``quality`` to ``lowest``; a single one is ``lowest``.
     """
 
-    traits: ClassVar[Traits] = Traits(targets="never", needs="labels", cost=(1, 0))
+    traits: ClassVar[Traits] = Traits(targets="never", untargeted=_UNTARGETED, needs="labels", cost=(1, 0))
 
     quality: Annotated[int, Range(1, 95)] = 95
     lowest: Annotated[int, Range(1, 95)] = 5

@@ -13,6 +13,8 @@ from advcli.core.attack import Model, Traits
 from advcli.core.norms import BALLS
 from advcli.core.rows import Rows
 
+_UNTARGETED = "it does not search"
+
 
 @dataclass(frozen=True)
 class UniformNoise:
@@ -24,7 +26,9 @@ class UniformNoise:
         steps: draws at most; each starts again from the image.
     """
 
-    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"), targets="never", needs="labels", cost=(1, 0))
+    traits: ClassVar[Traits] = Traits(
+        norms=("linf", "l2", "l1"), targets="never", untargeted=_UNTARGETED, needs="labels", cost=(1, 0)
+    )
 
     norm: Literal["linf", "l2", "l1"] = "linf"
     steps: int = 1

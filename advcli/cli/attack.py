@@ -15,11 +15,16 @@ def attack(
     method: opt.Attacks = None,
     eps: opt.Eps = None,
     min_eps: opt.MinEps = None,
+    eps_space: opt.Space = "pixel",
     target: opt.Target = None,
     steps: opt.Steps = None,
     step_size: opt.StepSize = None,
     early_exit: opt.EarlyExit = True,
     queries: opt.Queries = None,
+    diagnose: opt.Diagnose = False,
+    time_budget: opt.TimeBudget = None,
+    surrogate: opt.Surrogate = None,
+    keep_size: opt.KeepSize = False,
     list_: opt.ListMethods = False,
 ) -> None:
     """Change IMAGES as little as allowed, until MODEL misreads them.
@@ -43,5 +48,17 @@ def attack(
     from advcli.search.wanted import Wanted
 
     targets = Wanted.of(words)
-    config = AttackConfig(tuple(methods), sizes, targets, early_exit=early_exit, queries=queries, min_eps=resolution)
+    config = AttackConfig(
+        tuple(methods),
+        sizes,
+        targets,
+        early_exit=early_exit,
+        queries=queries,
+        min_eps=resolution,
+        diagnose=diagnose,
+        time_budget=time_budget,
+        surrogate=None if surrogate is None else model.requests(surrogate)[-1],
+        eps_space=eps_space,
+        keep_size=keep_size,
+    )
     carry_out(AttackCommand(images.config(model, run.folder("attack")), config), run, model)

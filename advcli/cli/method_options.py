@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from advcli import registry
+from advcli.core.choices import EpsSpace
 
 
 def _methods(option: str, kind: registry.Kind, what: str, default: str) -> Any:
@@ -57,6 +58,28 @@ Steps = Annotated[int | None, typer.Option(metavar="N", help="Short for the atta
 StepSize = Annotated[str | None, typer.Option(metavar="SIZE", help="Short for the attacks' setting step_size.")]
 EarlyExit = Annotated[
     bool, typer.Option("--early-exit/--no-early-exit", help="Let an image go at its first success, or make all steps.")
+]
+Diagnose = Annotated[
+    bool, typer.Option("--diagnose", help="Look for signs that images withstand because the attack is weak.")
+]
+Surrogate = Annotated[
+    str | None,
+    typer.Option(metavar="MODEL", help="Network that the attack transfer sees; success is judged on --model."),
+]
+Space = Annotated[
+    EpsSpace,
+    typer.Option(metavar="pixel|normalized", help="What --eps is measured in: pixels, or behind the normalization."),
+]
+KeepSize = Annotated[
+    bool, typer.Option("--keep-size", help="Attack photographs in their own size, through the resize and crop.")
+]
+TimeBudget = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Begin no image after so long; the same command again goes on.",
+        show_default="no bound",
+    ),
 ]
 Queries = Annotated[
     int | None,

@@ -92,8 +92,11 @@ class ModelOptions:
         ),
     ] = None
 
-    def requests(self) -> "tuple[ModelRequest, ...]":
+    def requests(self, *more: str) -> "tuple[ModelRequest, ...]":
         """Ask for each model, with the options that are meant for it; see ``models.loading.requests_for``.
+
+        Args:
+            more: models that are named by other options; they stand behind those of ``--model``.
 
         Raises:
             UsageError: a text has no meaning, or no model takes an option.
@@ -111,7 +114,8 @@ class ModelOptions:
             trust=self.trust_model,
         )
         # Read here and not by typer, which would split the variable at its blanks.
-        return requests_for(self.model or [os.environ.get("ADVCLI_MODEL") or DEFAULT], options)
+        named = self.model or [os.environ.get("ADVCLI_MODEL") or DEFAULT]
+        return requests_for([*named, *more], options)
 
 
 @dataclass(frozen=True)

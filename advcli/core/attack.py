@@ -46,6 +46,7 @@ class Traits:
             perturbation that nothing enforces. ``unused``: a given eps is refused. By default ``bound`` where there
             are norms and ``unused`` where there are none.
         begins: at the ``image``, or at a ``donor``: a picture that already has the goal, given as ``rows.donor``.
+        untargeted: why it cannot be given a class to reach, as the end of a sentence; only of ``targets="never"``.
         cost: forward and backward passes of one step, the look at the point it leads to included. What it says is
             used where the number of passes is bounded: no step begins that would exceed the bound.
 
@@ -60,6 +61,7 @@ class Traits:
     measure: Norm | None = None
     eps: EpsUse | None = None
     begins: Begins = "image"
+    untargeted: str = ""
     cost: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
@@ -138,7 +140,8 @@ class Attack(Protocol):
     - ``counts(rows, logits) -> mask``: bool (N,), of the rows at their goal those whose success the attack lets count,
     - ``remark(classes) -> str | None``: what a reader should know of it on a network with so many classes; a composed
       attack can have one too, and the report of the run says it,
-    - ``restarts``: a number of attempts with other random numbers, made while an image survives.
+    - ``restarts``: a number of attempts with other random numbers, made while an image survives,
+    - ``expectation``: passes of the network that stand for one, for networks with randomness inside.
     """
 
     traits: ClassVar[Traits]
@@ -250,7 +253,7 @@ def check_attack(attack: Attack) -> None:
     if norm_of(attack) not in (attack.traits.norms or (None,)):
         known = ", ".join(attack.traits.norms)
         raise ContractError(f"{name} has norm {norm_of(attack)!r}, which is not among its traits' norms: {known}")
-    known_names = {*OPTIONAL, "start", "steps", "traits", "restarts", "norm"}
+    known_names = {*OPTIONAL, "start", "steps", "traits", "restarts", "norm", "expectation"}
     for own in set(dir(made)) - known_names:
         close = difflib.get_close_matches(own, OPTIONAL, n=1, cutoff=0.85)
         if close and not own.startswith("_") and callable(getattr(made, own)):

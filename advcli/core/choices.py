@@ -8,6 +8,9 @@ Score = Literal["logit", "prob", "logprob", "loss"]
 TargetRule = Literal["none", "second", "least", "random"]
 """Ways to choose the class that an attack is to reach, beside a rank and naming one; see ``core/targets.py``."""
 
+EpsSpace = Literal["pixel", "normalized"]
+"""What a radius is measured in: pixels in [0, 1], or what the network reads behind its normalization."""
+
 Precision = Literal["fp32", "bf16", "fp16"]
 """Number format of the passes that search; what they find is judged in fp32."""
 
@@ -31,3 +34,9 @@ NoiseKind = Literal["uniform", "gaussian", "salt", "perlin", "shuffled-image", "
 
 Scale = Literal["image", "run"]
 """Whether each map is colored on its own scale, or all maps of a case on one."""
+
+Probe = Literal["blur", "jpeg", "bit-depth", "noise"]
+"""Small changes under which the maps of an attacked picture may give it away; see ``metrics/probes.py``."""
+
+Protocol = Literal["seed-003"]
+"""Designs of published experiments that ``compare`` repeats; see ``engine/_protocols.py``."""

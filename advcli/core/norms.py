@@ -179,6 +179,17 @@ def default_eps(norm: Norm, size: tuple[int, int]) -> Quantity:
     return Quantity(text, float(text))
 
 
+def largest_eps(norm: Norm, size: tuple[int, int]) -> float:
+    """Give the radius at which the ball holds all pictures.
+
+    Args:
+        norm: of the ball.
+        size: (height, width) of the input.
+    """
+    values = 3 * math.prod(size)
+    return {"linf": 1.0, "l2": math.sqrt(values), "l1": float(values), "l0": float(values)}[norm]
+
+
 def check_eps(norm: Norm, eps: Quantity, size: tuple[int, int]) -> None:
     """Refuse a radius that no perturbation of a picture can use.
 
@@ -190,8 +201,7 @@ def check_eps(norm: Norm, eps: Quantity, size: tuple[int, int]) -> None:
     Raises:
         UsageError: eps is not above 0, is larger than any perturbation in [0, 1], or is no whole count for l0.
     """
-    values = 3 * math.prod(size)
-    most = {"linf": 1.0, "l2": math.sqrt(values), "l1": float(values), "l0": float(values)}[norm]
+    most = largest_eps(norm, size)
     if not eps.value > 0:
         raise UsageError(
             f"--eps {eps.text} is not above 0", f"the default for {norm} is {default_eps(norm, size).text}"

@@ -120,6 +120,9 @@ class AttackRecord(ImageRecord):
         implied: not computed, because a smaller eps was enough; the point found there stands.
         stage: member of a composed attack that found the point; none for a plain attack.
         restart: number of the restart that found the point, from 0.
+        indicators: with ``--diagnose``, and of ``autoattack``: signs that the image withstood because the attack is
+            weak, see ``core/indicators.py``; empty where it did not withstand.
+        diagnosis: the figures that they rest on, and ``passes``, what they cost; empty without a diagnosis.
         forward_passes: forward passes of the search.
         backward_passes: backward passes of the search.
         verification_passes: forward passes that checked what the search found: in fp32, and as eight-bit pictures.
@@ -150,6 +153,8 @@ class AttackRecord(ImageRecord):
     implied: bool | None = shown("implied", "flag")
     stage: str | None = shown("stage", "list")
     restart: int | None = None
+    indicators: tuple[str, ...] = shown("signs of a weak attack", "list", terminal=True, default=())
+    diagnosis: dict[str, Number] = shown("diagnosis", "list", default={})
     forward_passes: int | None = shown("forward passes", "figure")
     backward_passes: int | None = shown("backward passes", "figure")
     verification_passes: int | None = shown("verification passes", "figure")
@@ -282,6 +287,27 @@ class RegionRow(Result):
     share_after: Number
 
 
+class ProbeRow(Result):
+    """How much a picture's answer changes when the picture is changed slightly: what a detector can ask.
+
+    Attributes:
+        probe: the slight change.
+        explanation: id of the explanation whose map is compared; ``top-probability`` for the control without maps.
+        metric: measure between the maps before and after the probe, for the class that the picture itself is taken
+            for; ``change`` for the control: by how much the probability of that class changes.
+        clean: of the clean image.
+        adversarial: of the adversarial picture.
+        noisy: of the image with random noise as large as the attack.
+    """
+
+    probe: str
+    explanation: str
+    metric: str
+    clean: Number
+    adversarial: Number
+    noisy: Number
+
+
 class CompareRecord(AttackRecord):
     """One image under one attack case, and what the explanations make of it.
 
@@ -292,6 +318,7 @@ class CompareRecord(AttackRecord):
             none is defined. Low where the maps moved far.
         similarity: one row per explanation, class and measure.
         regions: one row per explanation and class.
+        probes: with ``--detect``, one row per probe, explanation and measure.
         blank: ids of the explanations whose map before or after holds no evidence.
     """
 
@@ -300,6 +327,7 @@ class CompareRecord(AttackRecord):
     likeness: Number = shown("likeness of the maps", "figure", terminal=True)
     similarity: tuple[SimilarityRow, ...] = shown("similarity of the maps", "list", default=())
     regions: tuple[RegionRow, ...] = ()
+    probes: tuple[ProbeRow, ...] = ()
     blank: tuple[str, ...] = shown("blank maps", "list", default=())
 
 

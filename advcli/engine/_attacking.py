@@ -1,7 +1,8 @@
-"""Attacks on the grid of a run: which cases there are, and the jobs that carry them out for each image."""
+"""Attacks on the grid of a run: the jobs that carry its cases out for each image."""
 
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,56 +10,21 @@ import torch
 
 from advcli.core.records import AttackRecord
 from advcli.core.targets import choose_targets
+from advcli.engine._attack_cases import AXES
+from advcli.engine._transferring import transferred
 from advcli.images.writing import read_png
 from advcli.models.classifier import Classifier
 from advcli.runs.command import Case, Known, Product, RunConfig
-from advcli.runs.grid import case_id, numbered
 from advcli.runs.images import Clean, Image, Unusable, look_at
+from advcli.runs.keeping import keeping_size
 from advcli.search.config import AttackConfig, Cell
+from advcli.search.diagnosis import Diagnosis, diagnose
 from advcli.search.facts import outcome_facts
 from advcli.search.flow import Job, flow
 from advcli.search.plans import Answer, AttackPlan, Problem, attack_job
 
-AXES = ("model", "method", "settings", "norm", "eps", "target_rule")
+_PHOTOGRAPHS = 4
 _FREE = {"forward_passes": 0, "backward_passes": 0, "verification_passes": 0}
-
-
-def attack_cases(config: AttackConfig, classifiers: Sequence[Classifier], first: str) -> tuple[list[Case], list[str]]:
-    """Lay out the grid: models, attacks, targets and eps.
-
-    Args:
-        config: what is attempted.
-        classifiers: of this call.
-        first: name of the run's first model, which ids leave out.
-
-    Returns:
-        The cases, and a sentence for each combination that makes no sense.
-
-    Raises:
-        UsageError: an eps beyond its bound, or a target that a model does not have.
-    """
-    cases: list[Case] = []
-    sentences: dict[str, None] = {}
-    for place, classifier in enumerate(classifiers):
-        card = classifier.card
-        cells, skipped = config.cells(card.preprocessing.size, card.classes)
-        sentences.update(dict.fromkeys(skipped))
-        for order, cell in enumerate(cells):
-            name = case_id([*cell.words, None if card.name == first else card.name])
-            cases.append(Case(name, {"model": card.name, **cell.axes}, (place, order), (place, cell)))
-    return numbered(cases), list(sentences)
-
-
-def attack_remarks(cases: Sequence[Case], classifiers: Sequence[Classifier]) -> list[str]:
-    """Say what a reader should know of the attacks on networks with so many classes, each thing once."""
-    found: dict[str, None] = {}
-    for case in cases:
-        place, cell = case.payload
-        ask = getattr(cell.method.build(), "remark", None)
-        said = ask(len(classifiers[place].card.classes)) if ask is not None else None
-        if said:
-            found[said] = None
-    return list(found)
 
 
 def nothing_to_do(products: list[Product]) -> Generator[Any, Any, list[Product]]:
@@ -96,6 +62,7 @@ class AttackGrid:
         config: what is attempted.
         run: of the run.
         batch_size: rows in flight.
+        surrogate: what ``transfer`` attacks.
     """
 
     classifiers: Sequence[Classifier]
@@ -103,15 +70,24 @@ class AttackGrid:
     config: AttackConfig
     run: RunConfig
     batch_size: int
+    surrogate: Classifier | None = None
+    _variants: dict[tuple[int, object], Classifier] = field(default_factory=dict)  # one object each: a pool of rows
+
+    @property
+    def group_size(self) -> int:
+        """Images that are read and looked at together; whole photographs take much memory."""
+        return min(self.batch_size, _PHOTOGRAPHS) if self.config.keep_size else self.batch_size
 
     def flow(self, jobs: Iterator[Job[Any]]) -> Iterator[Any]:
-        """Carry out jobs; see ``search.flow``."""
+        """Carry out jobs; see ``search.flow``. The time budget begins now."""
+        budget = self.config.time_budget
         return flow(
             jobs,
             batch_size=self.batch_size,
             early_exit=self.config.early_exit,
             queries=self.config.queries,
             on_progress=self.run.listener.progress,
+            deadline=None if budget is None else time.monotonic() + budget,
         )
 
     def groups(self, read: Iterator[Image | Unusable]) -> Iterator[Sequence[Image] | Unusable]:
@@ -122,7 +98,7 @@ class AttackGrid:
                 yield one
                 continue
             group.append(one)
-            if len(group) >= self.batch_size:
+            if len(group) >= self.group_size:
                 yield group
                 group = []
         if group:
@@ -132,7 +108,8 @@ class AttackGrid:
         """Classify images by each model that has cases left; give each image with cases that differ in eps alone."""
         for place, classifier in enumerate(self.classifiers):
             wanted = [image for image in images if any(case.payload[0] == place for case in image.cases)]
-            for clean in look_at(classifier, wanted, place) if wanted else ():
+            for seen in look_at(classifier, wanted, place) if wanted else ():
+                clean = self._in_own_size(seen) if self.config.keep_size else seen
                 mine = [case for case in clean.image.cases if case.payload[0] == place]
                 for key in dict.fromkeys(_group(case) for case in mine):
                     yield clean, [case for case in mine if _group(case) == key]
@@ -147,6 +124,7 @@ class AttackGrid:
             finish: turns each ``Attacked`` into what the job gives.
         """
         cell: Cell = cases[0].payload[1]
+        clean = self._expected(clean, getattr(cell.method.build(), "expectation", 1))
         target = self.target(clean, cell)
         if target == clean.label:
             return [finish(self._not_applicable(clean, case)) for case in cases]
@@ -155,8 +133,17 @@ class AttackGrid:
         found = [self._from_disk(clean, case, before) for case in implied]
         left = [case for case in cases if case not in implied]
         if left:
-            answers: list[Answer] = yield from attack_job(self._problem(clean), self._plan(cell, target, left))
-            found += [self._attacked(clean, case, target, one) for case, one in zip(left, answers, strict=True)]
+            problem, plan = self._problem(clean), self._plan(cell, target, left, clean.classifier.samples)
+            surrogate = self.surrogate if cell.surrogate else None
+            if surrogate is not None and self.config.keep_size:
+                surrogate = self._keeping(surrogate, clean.classifier.card.preprocessing.size)
+            attacking = transferred(problem, plan, surrogate) if surrogate else attack_job(problem, plan)
+            answers: list[Answer] = yield from attacking
+            for case, one in zip(left, answers, strict=True):
+                told: Diagnosis | None = None
+                if self.config.diagnoses(cell) and not one.implied and one.restart is not None:
+                    told = yield from diagnose(problem, plan, one)
+                found.append(self._attacked(clean, case, target, one, told))
             found += self._superseded(clean, found, larger)
         return [finish(one) for one in found]
 
@@ -166,22 +153,42 @@ class AttackGrid:
         label = torch.tensor([clean.label])
         return int(choose_targets(rule, clean.logits[None].cpu(), label, self.run.seed, [clean.image.sha256])[0])
 
+    def _in_own_size(self, clean: Clean) -> Clean:
+        """Give an image as the whole photograph, which the model's reader shows to the model just so."""
+        picture = clean.image.picture
+        assert picture is not None
+        pixels = torch.from_numpy(picture.transpose(2, 0, 1).astype(np.float32) / 255).to(clean.pixels)
+        return replace(clean, classifier=self._keeping(clean.classifier, picture.shape[:2]), pixels=pixels)
+
+    def _keeping(self, classifier: Classifier, size: tuple[int, int]) -> Classifier:
+        return self._variants.setdefault((id(classifier), size), keeping_size(classifier, size))
+
+    def _expected(self, clean: Clean, samples: int) -> Clean:
+        """Give an image as it is under the expectation over a network's randomness."""
+        if samples == 1:
+            return clean
+        classifier = self._variants.setdefault((id(clean.classifier), samples), clean.classifier.expected(samples))
+        logits = classifier.logits(clean.pixels[None])[0]
+        label = int(logits.argmax()) if clean.label_source == "predicted" else clean.label
+        return replace(clean, classifier=classifier, logits=logits, label=label)
+
     def _problem(self, clean: Clean) -> Problem:
         return Problem(clean.classifier, clean.pixels, clean.logits, clean.label, clean.image.sha256, self.run.seed)
 
-    def _plan(self, cell: Cell, target: int, cases: Sequence[Case]) -> AttackPlan:
+    def _plan(self, cell: Cell, target: int, cases: Sequence[Case], samples: int) -> AttackPlan:
         return AttackPlan(
             attack=cell.method.build(),
             name=cell.name,
             target=target,
             eps=tuple(_eps(case) for case in cases),
             min_eps_resolution=cell.smallest.value if cell.smallest else None,
-            queries=self.config.queries,
+            queries=None if self.config.queries is None else max(1, self.config.queries // samples),
         )
 
-    def _attacked(self, clean: Clean, case: Case, target: int, answer: Answer) -> Attacked:
+    def _attacked(self, clean: Clean, case: Case, target: int, answer: Answer, told: Diagnosis | None) -> Attacked:
         outcome = answer.outcome
         facts = outcome_facts(clean.pixels, target, outcome)
+        facts |= {name: facts[name] * clean.classifier.samples for name in _FREE}
         saved_class = int(outcome.saved_logits.argmax())
         cell: Cell = case.payload[1]
         after = clean.saw(outcome.saved_logits)
@@ -198,6 +205,8 @@ class AttackGrid:
             implied=answer.implied,
             stage=answer.stage,
             restart=answer.restart,
+            indicators=told.indicators if told else (),
+            diagnosis={**told.figures, "passes": told.passes * clean.classifier.samples} if told else {},
             flags=_flags(facts, target, answer),
         )
         if cell.smallest is not None and cell.eps is not None:

@@ -10,7 +10,9 @@ import pandas as pd
 
 from advcli.core.records import AttackRecord, Record
 from advcli.core.report import Report
-from advcli.engine._attacking import AXES, Attacked, AttackGrid, attack_cases, attack_remarks, nothing_to_do
+from advcli.engine._attack_cases import AXES, attack_cases, attack_remarks
+from advcli.engine._attacking import Attacked, AttackGrid, nothing_to_do
+from advcli.engine._transferring import surrogate_of
 from advcli.figures.attack_pictures import attack_pictures
 from advcli.figures.run_charts import attack_charts
 from advcli.images.writing import to_bytes
@@ -61,18 +63,22 @@ class AttackCommand:
         """Load the models and lay out the grid."""
         self.config.targets.require([source.path for source in self.images.sources])
         loaded = Loaded.of(self.images, config, before)
-        cases, skipped = attack_cases(self.config, loaded.classifiers, loaded.first)
-        grid = AttackGrid(loaded.classifiers, cases, self.config, config, loaded.batch_size)
+        surrogate = surrogate_of(self.config.surrogate, loaded, config)
+        cases, skipped = attack_cases(self.config, loaded.classifiers, loaded.first, surrogate)
+        grid = AttackGrid(loaded.classifiers, cases, self.config, config, loaded.batch_size, surrogate)
         panels = self.images.draws_panels(len(loaded.items) * len(cases))
 
         def work(todo: Todo, known: Known) -> Iterator[Product]:
-            read = read_ahead(todo, Reader.of(loaded.classifiers, self.images.labels), grid.batch_size)
+            reader = Reader.of(loaded.classifiers, self.images.labels, whole=self.config.keep_size)
+            read = read_ahead(todo, reader, grid.group_size)
             config.listener.phase(cases[0].id if len(cases) == 1 else f"{len(cases)} cases")
             jobs = chain.from_iterable(self._jobs(grid, group, known, panels=panels) for group in grid.groups(read))
             yield from chain.from_iterable(grid.flow(jobs))
 
+        facts = loaded.facts(attack_remarks(cases, loaded.classifiers, self.config))
+        facts["environment"] |= {"time_budget": self.config.time_budget}
         return Prepared(
-            **loaded.facts(attack_remarks(cases, loaded.classifiers)),
+            **facts,
             cases=cases,
             work=work,
             summarize=partial(summarize, min_eps=self.config.min_eps is not None),
@@ -80,6 +86,7 @@ class AttackCommand:
             axes=AXES,
             settings={**self.config.settings, **self.images.settings},
             skipped=skipped,
+            time_budget=self.config.time_budget,
         )
 
     def _jobs(

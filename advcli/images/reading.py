@@ -142,13 +142,23 @@ def fit(picture: Image.Image, size: tuple[int, int], resize: int, interpolation:
 
 def _shorten(picture: Image.Image, resize: int, interpolation: str) -> Image.Image:
     """Make the shorter side ``resize`` pixels long; the longer is rounded down, as torchvision does."""
-    short, long = sorted(picture.size)
-    if short == resize:
+    height, width = shortened_size((picture.height, picture.width), resize)
+    if (width, height) == picture.size:
         return picture
-    longer = int(resize * long / short)
-    _refuse_bomb((resize, longer), f"a picture of {picture.width} x {picture.height} pixels")
-    wide = picture.width > picture.height
-    return picture.resize((longer, resize) if wide else (resize, longer), _FILTERS[interpolation])
+    _refuse_bomb((resize, max(height, width)), f"a picture of {picture.width} x {picture.height} pixels")
+    return picture.resize((width, height), _FILTERS[interpolation])
+
+
+def shortened_size(size: tuple[int, int], resize: int) -> tuple[int, int]:
+    """Say how large a picture is once its shorter side has ``resize`` pixels; the longer is rounded down.
+
+    Args:
+        size: (height, width) of the picture.
+        resize: of the shorter side.
+    """
+    short, long = sorted(size)
+    longer = long if short == resize else int(resize * long / short)
+    return (resize, longer) if size[1] > size[0] else (longer, resize)
 
 
 def _crop(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -8,20 +8,23 @@ chooses the kernel, every block has exactly ``block`` rows.
 """
 
 import copy
-import hashlib
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from advcli.core.choices import Precision
+from advcli.core.precision import wide
 from advcli.core.shapes import Logits, Pixels
-from advcli.errors import ContractError, ModelError
+from advcli.errors import ContractError
+from advcli.models.admission import check_output, fingerprint, finite, probe
 from advcli.models.card import Card
 from advcli.models.folding import fold
-from advcli.models.looking import Block, Look
+from advcli.models.looking import Block, Front, Look
 from advcli.models.sweep import Make, Part, sweep
 
 SMALLEST_STEADY = 16  # rows from which a CPU's kernels no longer change with the batch size
@@ -31,6 +34,7 @@ _LOW = {"bf16": torch.bfloat16, "fp16": torch.float16}
 # Pixels of a block on a CPU. Measured on a ResNet-20 with two cores, forward and backward of 256 rows of 32 x 32: 273
 # to 306 ms in blocks of 64, 249 in blocks of 128 or 256.
 _CHUNK_PIXELS = 128 * 32 * 32
+_SMALL = 64 * 64  # pixels, up to which photographs in their own size are shown in blocks
 
 
 class Classifier:
@@ -51,6 +55,7 @@ class Classifier:
             further.
         drift: largest difference that folding made to a logit of a photograph, as a share of its largest logit; 0
             where it was not measured.
+        samples: passes that stand for one, see ``expected``; 1 for a network whose answers do not change.
 
     Raises:
         ModelError: the network's output is not (N, K) with K the number of class names.
@@ -71,18 +76,20 @@ class Classifier:
         self.block = block
         self.certainty = CERTAIN
         self.drift = 0.0
-        self.fingerprint = _fingerprint(network)
+        self.samples = 1
+        self.fingerprint = fingerprint(network)
         shape = (-1, 1, 1)
         self._mean = torch.tensor(card.preprocessing.mean, device=self.device).view(shape)
         self._std = torch.tensor(card.preprocessing.std, device=self.device).view(shape)
         network = network.eval().to(self.device)
         for parameter in network.parameters():  # one by one: TorchScript has no requires_grad_ for a whole module
             parameter.requires_grad = False
-        probe = self.normalize(_probe(card).to(self.device))
-        _check_output(network, probe, card)
-        self.network, self.folded = fold(network, probe)
+        sample = self.normalize(probe(card).to(self.device))
+        check_output(network, sample, card)
+        self.network, self.folded = fold(network, sample)
         self.network = self.network.to(memory_format=torch.channels_last)
         self._low: nn.Module | None = None
+        self._front: Front | None = None
 
     def logits(self, pixels: Pixels) -> Logits:
         """Judge pixels: fp32 logits, no gradient.
@@ -96,8 +103,9 @@ class Classifier:
         """
         self._check(pixels)
         with torch.no_grad():
-            parts = [self._forward(filled)[:count] for filled, count in self._blocks(pixels)]
-        return _finite(torch.cat(parts))
+            seen = pixels if self._front is None else self._front.read(pixels)
+            parts = [self._judged(filled)[:count] for filled, count in self._blocks(seen)]
+        return finite(torch.cat(parts))
 
     def look(
         self,
@@ -124,17 +132,48 @@ class Classifier:
         for filled, count in [(pixels.detach().clone(), len(pixels))] if together else self._blocks(pixels):
             leaf = filled.requires_grad_(gradient)
             with torch.set_grad_enabled(gradient), self._search_precision():
-                logits = self._search(leaf).float()
+                seen = leaf if self._front is None else self._front(leaf)
+                passes = [self._search(seen).float() for _ in range(self.samples)]
+                logits = passes[0] if self.samples == 1 else torch.stack(passes).mean(0)
             blocks.append(Block(leaf, logits, count))
         again = None if together or not gradient else partial(self.look, bounded=bounded)
         look = Look(blocks, again, self.block)
-        _finite(look.logits)
+        finite(look.logits)
         return look
 
     def with_network(self, network: nn.Module) -> "Classifier":
         """Give a classifier that differs in its network alone, which has to fit what is known of this one."""
         other = copy.copy(self)
         other.network, other._low = network, None  # noqa: SLF001  a copy of this very classifier
+        return other
+
+    def behind(self, front: Front, card: Card) -> "Classifier":
+        """Give a classifier of pictures of another size, which go through ``front`` before this one sees them.
+
+        Args:
+            front: from those pictures to this one's input.
+            card: with their size.
+        """
+        other = copy.copy(self)
+        _ = self.searched  # copied along with the network, whose input it has
+        other._low, other._front, other.card = self._low, front, card  # noqa: SLF001  a copy of this very classifier
+        # Pictures of many sizes share no pass, and one of them may be a hundred times the network's input.
+        other.block = 1 if math.prod(card.preprocessing.size) > _SMALL else self.block
+        return other
+
+    def expected(self, samples: int) -> "Classifier":
+        """Give a classifier that takes the expectation over this one's randomness.
+
+        What ``look`` gives is the mean of the logits of so many passes, and its gradient that of the mean. ``logits``
+        gives the logarithm of the mean of the classes' probabilities, over passes of its own.
+
+        Args:
+            samples: passes.
+
+        Source: Athalye et al. 2018, https://arxiv.org/abs/1802.00420, section 4.1.2 (expectation over transformation).
+        """
+        other = copy.copy(self)
+        other.samples = samples
         return other
 
     def normalize(self, pixels: Tensor) -> Tensor:
@@ -163,8 +202,14 @@ class Classifier:
         if self.precision != "bf16":
             return self.network
         if self._low is None:
-            self._low = _in_bf16(self.network, self.normalize(_probe(self.card).to(self.device))) or self.network
+            self._low = _in_bf16(self.network, self.normalize(probe(self.card).to(self.device))) or self.network
         return self._low
+
+    def _judged(self, pixels: Tensor) -> Tensor:
+        if self.samples == 1:
+            return self._forward(pixels)
+        passes = torch.stack([F.log_softmax(wide(self._forward(pixels)), 1) for _ in range(self.samples)])
+        return (torch.logsumexp(passes, 0) - math.log(self.samples)).float()
 
     def _search(self, pixels: Tensor) -> Tensor:
         if self.searched is self.network:
@@ -208,10 +253,6 @@ class Classifier:
             raise ContractError(f"the classifier takes pixels in [0, 1], not [{float(low):.4g}, {float(high):.4g}]")
 
 
-def _probe(card: Card) -> Tensor:
-    return torch.rand(2, 3, *card.preprocessing.size, generator=torch.Generator().manual_seed(0))
-
-
 def _in_bf16(network: nn.Module, probe: Tensor) -> nn.Module | None:
     """Copy a network in bf16; none where its code does not work in that precision."""
     try:
@@ -221,39 +262,3 @@ def _in_bf16(network: nn.Module, probe: Tensor) -> nn.Module | None:
     except Exception:  # noqa: BLE001  the network's own code may fail in any way, and autocast remains
         return None
     return low if torch.isfinite(logits).all() else None
-
-
-def _fingerprint(network: nn.Module) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _check_output(network: nn.Module, probe: Tensor, card: Card) -> None:
-    with torch.no_grad():
-        try:
-            output = network(probe)
-        except Exception as error:  # the network's own code may fail in any way
-            height, width = card.preprocessing.size
-            why = (str(error) or type(error).__name__).splitlines()[0]
-            raise ModelError(
-                f"{card.name} does not take {height} x {width} pixels: {why}", "give its input size with --size"
-            ) from error
-    if not isinstance(output, Tensor) or output.ndim != 2:
-        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise ModelError(
-            f"{card.name} gives {shape}, not logits (N, K)",
-            "wrap it so that it returns logits: --model file.py:function",
-        )
-    if output.shape[1] != len(card.classes):
-        raise ModelError(
-            f"{card.name} has {output.shape[1]} logits but {len(card.classes)} class names", "give --classes FILE"
-        )
-
-
-def _finite(logits: Tensor) -> Tensor:
-    if not torch.isfinite(logits).all():
-        raise ModelError("the network's logits are not finite", "check the weights, or use --precision fp32")
-    return logits

@@ -2,11 +2,25 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from advcli.core.shapes import Logits, Pixels
+
+
+@runtime_checkable
+class Front(Protocol):
+    """Goes before a network: pictures of one size to its input."""
+
+    def __call__(self, pixels: Pixels) -> Tensor:
+        """Let gradients pass."""
+        ...
+
+    def read(self, pixels: Pixels) -> Tensor:
+        """Do what becomes of them when they are saved and read again."""
+        ...
 
 
 @dataclass(frozen=True)

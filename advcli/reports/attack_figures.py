@@ -1,12 +1,13 @@
 """The figures of an attack run: how many images are right, stay right, were changed, and at what cost and distance."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from advcli.reports.diagnosis_figures import diagnosis
 from advcli.reports.summaries import (
     Cases,
     Figures,
@@ -28,6 +29,7 @@ DISTANCES = ("l2", "linf", "l1", "l0")
 COLUMNS = (
     *("item", "case", "status", "label", "label_source", "prediction", "target", "eps", "adversarial_prediction"),
     *("misclassified", "misclassified_as_saved", "target_reached", *PASSES, *DISTANCES, "ssim"),
+    *("indicators", "diagnosis"),
 )
 RATES = (
     *("clean_accuracy", "robust_accuracy", "robust_accuracy_as_saved", "attack_success_rate"),
@@ -54,9 +56,9 @@ def summarize_attacks(frame: pd.DataFrame, cases: Cases, *, min_eps: bool = Fals
     Returns:
         Values: the counts of the inputs, the worst case over the cases (with several models ``models``, a list with
         the worst case of each), and ``cases``; where cases differ in their target alone, ``targets`` (class against
-        class), ``strategies`` and ``strategy_differences``, see ``reports/target_figures.py``. Tables: all these
-        lists, and ``labels`` (the worst case by class) and ``predictions`` (what each class became). Series:
-        ``passes`` and, where asked for, ``min_eps``.
+        class), ``strategies`` and ``strategy_differences``, see ``reports/target_figures.py``; and ``diagnosis``,
+        signs of a weak attack. Tables: all these lists, and ``labels`` (the worst case by class) and ``predictions``
+        (what each class became). Series: ``passes`` and, where asked for, ``min_eps``.
     """
     known = usable(frame)
     known = known[known["case"].astype(object).isin(list(cases)).to_numpy(dtype=bool)]
@@ -74,6 +76,7 @@ def summarize_attacks(frame: pd.DataFrame, cases: Cases, *, min_eps: bool = Fals
     }
     ways, gaps = strategies(rows, cases)
     wanted = {"targets": target_matrix(rows, cases), "strategies": ways, "strategy_differences": gaps}
+    wanted["diagnosis"] = diagnosis(rows, cases)
     wanted = {name: found for name, found in wanted.items() if found}
     series = {"passes": dict(_passes(rows, cases))} | ({"min_eps": dict(_min_eps(rows, cases))} if min_eps else {})
     return Figures({**input_counts(frame), **top, "cases": per_case, **wanted}, {**tables, **wanted}, series)
@@ -89,13 +92,15 @@ def attack_rows(rows: pd.DataFrame) -> pd.DataFrame:
         One row for each: ``item``, ``case``, ``label``, ``target`` as they were; ``labelled``: its label was known
         before; ``right``: the clean image is classified rightly; ``lost``, ``lost_as_saved``: the attacked one is not;
         ``attacked``: the clean image was not at the goal already; ``success``: it was attacked and reached the goal;
-        the passes; ``eps``, the distances and ``ssim``, NaN except of successes.
+        the passes; ``eps``, the distances and ``ssim``, NaN except of successes; ``indicators``, and ``noise``: random
+        noise sufficed, NaN where it was not tried.
     """
     right = same(rows["prediction"], rows["label"])
     targeted = rows["target"].notna().to_numpy(dtype=bool)
     at_goal = np.where(targeted, same(rows["prediction"], rows["target"]), ~right)
     attacked = rows["status"].astype(object).eq("ok").to_numpy(dtype=bool) & ~at_goal
     success = attacked & np.where(targeted, truth(rows["target_reached"]), truth(rows["misclassified"]))
+    noise = rows.get("diagnosis.noise_success")
     judged = pd.DataFrame(
         {
             "item": rows["item"].astype(object).to_numpy(),
@@ -108,6 +113,8 @@ def attack_rows(rows: pd.DataFrame) -> pd.DataFrame:
             "lost_as_saved": truth(rows["misclassified_as_saved"]),
             "attacked": attacked,
             "success": success,
+            "noise": np.full(len(rows), np.nan) if noise is None else _numbers(noise),
+            "indicators": [tuple(one) if isinstance(one, Iterable) else () for one in rows["indicators"]],
         }
     )
     for name in PASSES:

@@ -120,6 +120,7 @@ class Prepared:
         environment: facts beyond those of every run.
         block: rows that the network is shown; none without a network.
         seconds: id of a case to the seconds that it took for each item; filled while working, where it is measured.
+        time_budget: seconds after which ``work`` may end with results left to do; none where it never does.
         exports: name of a file below ``tables/`` to what writes it, given the path of records.jsonl and its own.
     """
 
@@ -136,6 +137,7 @@ class Prepared:
     environment: Mapping[str, object] = field(default_factory=dict)
     block: int | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    time_budget: float | None = None
     exports: Mapping[str, Callable[[Path, Path], None]] = field(default_factory=dict)
 
 

@@ -14,7 +14,7 @@ from advcli.models.devices import pick_device, repeatable
 from advcli.reports.page import render_page
 from advcli.reports.summaries import summarize_records
 from advcli.reports.tables import read_table, write_csv, write_parquet
-from advcli.runs.command import Case, Command, Item, Prepared, RunConfig, Summary
+from advcli.runs.command import Case, Command, Item, Prepared, Product, RunConfig, Summary
 from advcli.runs.describe import environment, now
 from advcli.runs.folder import opened, require_same, save_report
 from advcli.runs.grid import natural
@@ -23,6 +23,7 @@ from advcli.runs.preflight import doubts
 from advcli.runs.stream import Stream
 
 INPUTS_UNUSABLE = 3
+TIME_IS_UP = 124  # as of the shell's timeout
 PARQUET = "records.parquet"
 
 
@@ -48,10 +49,10 @@ def run(config: RunConfig, command: Command) -> Report:
         for text in (*(f"left out: {one}" for one in report.skipped), *report.preflight):
             config.listener.warn(text)
         save_report(config.out, report)
-        worked, seconds, cases = _work_through(config, command, prepared)
+        worked, seconds, cases, left = _work_through(config, command, prepared)
         config.listener.phase("writing the report")
         summary = _summarize(config, command, prepared, cases)
-        return _finish(config, command, report, summary, _timings(prepared, worked, seconds))
+        return _finish(config, command, report, summary, _timings(prepared, worked, seconds), left)
 
 
 def first_report(
@@ -105,8 +106,12 @@ def open_ledger(config: RunConfig, command: Command, prepared: Prepared, *, repa
 
 def _work_through(
     config: RunConfig, command: Command, prepared: Prepared
-) -> tuple[int, float, dict[str, Mapping[str, object]]]:
-    """Work on what is left; return how many items that were, how long it took, and all cases that there are now."""
+) -> tuple[int, float, dict[str, Mapping[str, object]], int]:
+    """Work on what is left to do.
+
+    Returns:
+        How many items that were, how long it took, all cases that there are now, and how many results are left.
+    """
     began = time.perf_counter()
     with open_ledger(config, command, prepared) as ledger:
         todo = list(left_to_do(prepared, ledger))
@@ -115,15 +120,29 @@ def _work_through(
         order = {item.identity: place for place, item in enumerate(prepared.items)}
         stream = Stream(ledger, config.out, order, prepared.cases, config.listener)
         products = prepared.work(iter(todo), ledger)
+        waiting = (
+            {(item.identity, case.id) for item, cases in todo for case in cases} if prepared.time_budget else set()
+        )
         try:
-            stream.run(products)
+            stream.run(_checked_off(products, waiting, prepared.cases))
         finally:
             close = getattr(products, "close", None)
             if close is not None:
                 close()
         ledger.sort()
         cases = {**ledger.cases, **{case.id: case.axes for case in prepared.cases}}
-    return len(todo), time.perf_counter() - began, {name: cases[name] for name in sorted(cases, key=natural)}
+    ordered = {name: cases[name] for name in sorted(cases, key=natural)}
+    return len(todo), time.perf_counter() - began, ordered, len(waiting)
+
+
+def _checked_off(
+    products: Iterator[Product], waiting: set[tuple[str, str]], cases: Sequence[Case]
+) -> Iterator[Product]:
+    """Take what comes off the list of what is left; an item that cannot be used is done under every case."""
+    for product in products:
+        case = product.record.case
+        waiting.difference_update((product.item.identity, one) for one in ([case] if case else [c.id for c in cases]))
+        yield product
 
 
 def _summarize(
@@ -136,10 +155,14 @@ def _summarize(
     return prepared.summarize(read_table(config.out / PARQUET, list(prepared.columns)), cases)
 
 
-def _finish(config: RunConfig, command: Command, report: Report, summary: Summary, timings: Timings) -> Report:
-    """Write tables, charts, the page and the final report."""
+def _finish(
+    config: RunConfig, command: Command, report: Report, summary: Summary, timings: Timings, left: int
+) -> Report:
+    """Write tables, charts, the page and the final report; ``left`` results are still to do."""
     out, records = config.out, config.out / RECORDS
     doubted = doubts(summary.values, report.models)
+    if left:
+        doubted.append(f"the time is up with {left:,} results left to do; the same command goes on with them")
     for text in doubted:
         config.listener.warn(text)
     for name, rows in summary.tables.items():
@@ -156,7 +179,7 @@ def _finish(config: RunConfig, command: Command, report: Report, summary: Summar
             "figures": {name: f"figures/{name}.svg" for name in summary.charts},
             "timings": timings,
             "finished": now(),
-            "exit_code": INPUTS_UNUSABLE if summary.values.get("errors") else 0,
+            "exit_code": TIME_IS_UP if left else INPUTS_UNUSABLE if summary.values.get("errors") else 0,
         }
     )
     render_page(done, command.record, records, summary.charts, out / "index.html")

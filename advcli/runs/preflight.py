@@ -44,7 +44,10 @@ def inspect(classifier: Classifier) -> list[str]:
 
 
 def doubts(values: Mapping[str, Any], models: Sequence[ModelReport]) -> list[str]:
-    """Say so when a model's accuracy is no better than guessing: wrong normalization, twice, or wrong labels.
+    """Say what a reader should doubt.
+
+    That is an accuracy no better than guessing (wrong normalization, twice, or wrong labels), and images that may
+    withstand only because an attack is weak.
 
     Args:
         values: summary of the run; with several models its ``models`` have the accuracies.
@@ -61,7 +64,10 @@ def doubts(values: Mapping[str, Any], models: Sequence[ModelReport]) -> list[str
                 f"chance for {classes} classes; check that --mean and --std are those of the training and not applied "
                 "twice, and the order of --classes"
             )
-    return found
+    said = values.get("diagnosis", ())
+    return found + [
+        f"{row['case']}: {row['images']} of {row['of']} images {row['sign']}; {row['advice']}" for row in said
+    ]
 
 
 def drift(classifier: Classifier, loaded: nn.Module, pixels: Tensor) -> float:

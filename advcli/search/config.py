@@ -1,13 +1,19 @@
 """What is attempted on every image: attacks, budgets and targets, put together from options and checked."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from advcli.core.attack import norm_of
+from advcli.core.choices import EpsSpace
 from advcli.core.norms import Norm, check_eps, default_eps
 from advcli.errors import UsageError
+from advcli.models.card import Card
+from advcli.models.loading import ModelRequest
 from advcli.registry import Method, Quantity
 from advcli.search.wanted import Wanted
+
+TRANSFER = "transfer"
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,7 @@ class Cell:
         eps: radius; none where the attack knows none, or where the smallest one is searched.
         target: what ``--target`` said; of ``all`` one of the classes.
         smallest: resolution of the search for the smallest eps; none where eps is given.
+        surrogate: name and fingerprint of the network that the attack sees; none where it sees the one that counts.
     """
 
     method: Method
@@ -27,29 +34,36 @@ class Cell:
     eps: Quantity | None
     target: str
     smallest: Quantity | None = None
+    surrogate: tuple[str, str] | None = None
 
     @property
     def name(self) -> str:
         """Name of the random numbers: the method, its settings, and which use of it this is."""
         again = self.method.occurrence
-        return self.method.id if again == 1 else f"{self.method.id}-{again}"
+        name = self.method.id if self.surrogate is None else f"{self.method.id}-from-{self.surrogate[0]}"
+        return name if again == 1 else f"{name}-{again}"
 
     @property
     def axes(self) -> dict[str, object]:
         """Public values, beside the model's."""
         return {
             "method": self.method.name,
-            "settings": dict(self.method.settings),
+            "settings": {**self.method.settings, **self._surrogate},
             "norm": self.norm,
             "eps": None if self.eps is None else self.eps.value,
             "target_rule": self.target,
         }
 
     @property
+    def _surrogate(self) -> dict[str, object]:
+        return dict(zip(("surrogate", "surrogate_fingerprint"), self.surrogate or (), strict=False))
+
+    @property
     def words(self) -> tuple[str | None, ...]:
         """Values that the id of the case is made of."""
         eps = f"min{self.smallest.text}" if self.smallest else self.eps.text if self.eps else None
-        return (self.method.id, eps, None if self.target == "none" else self.target)
+        source = f"from-{self.surrogate[0]}" if self.surrogate else None
+        return (self.method.id, source, eps, None if self.target == "none" else self.target)
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,14 @@ class AttackConfig:
         early_exit: let an image go at its first success.
         queries: forward and backward passes that an image may cost at most; none for no bound.
         min_eps: find each image's smallest eps to this resolution, in pixel units, up to the largest of ``eps``.
+        diagnose: look for signs that images withstand because the attack is weak; ``autoattack`` always does.
+        time_budget: seconds after which no more images are attacked; what is under way then is given up, and done by
+            the same command again. None for no end.
+        surrogate: the network that ``transfer`` attacks; none where there is none.
+        eps_space: what typed radii are measured in: ``pixel`` units in [0, 1], or ``normalized`` ones, behind the
+            division by the model's std. The ball is then the one of the channel with the smallest std, which is inside
+            the ball that was asked for in every channel.
+        keep_size: attack photographs in their own size, through the model's resize and crop.
 
     Raises:
         UsageError: an option has no meaning for any of the methods, or contradicts another.
@@ -75,6 +97,11 @@ class AttackConfig:
     early_exit: bool = True
     queries: int | None = None
     min_eps: Quantity | None = None
+    diagnose: bool = False
+    time_budget: float | None = None
+    surrogate: ModelRequest | None = None
+    eps_space: EpsSpace = "pixel"
+    keep_size: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no method has a use for."""
@@ -90,22 +117,46 @@ class AttackConfig:
             )
         if self.min_eps is not None and not any(uses_eps(method) for method in self.methods):
             raise UsageError(f"{self.methods[0].name} has no eps to search", "leave out --min-eps")
+        if self.time_budget is not None and not 0 < self.time_budget < math.inf:
+            raise UsageError(f"--time-budget {self.time_budget:g} is no time", "give seconds above 0")
+        self._check_surrogate()
+        if self.eps_space == "normalized" and not any(method.eps for method in self.methods) and not self.eps:
+            raise UsageError("--eps-space normalized says how --eps is meant", "give --eps, such as --eps 0.03")
         words = self.targets.words
         if words and not any(_fits(method, target) for method in self.methods for target in words):
             method, target = self.methods[0], words[0]
             raise UsageError(*_misfit(method, target))
 
+    def _check_surrogate(self) -> None:
+        transfers = any(method.name == TRANSFER for method in self.methods)
+        if transfers and self.surrogate is None:
+            raise UsageError("transfer needs another network to attack", "add --surrogate MODEL")
+        if self.surrogate is not None and not transfers:
+            raise UsageError(f"--surrogate {self.surrogate.name} is for transfer alone", "add --method transfer")
+        if transfers and self.min_eps is not None:
+            raise UsageError("transfer has no --min-eps: its success does not steer the search", "give --eps")
+
     @property
     def settings(self) -> dict[str, object]:
         """What of this decides results and is the same for all cases, for the report."""
-        return {"early_exit": self.early_exit, "queries": self.queries}
+        return {
+            "early_exit": self.early_exit,
+            "queries": self.queries,
+            "diagnose": self.diagnose,
+            "eps_space": self.eps_space,
+            "keep_size": self.keep_size,
+        }
 
-    def cells(self, size: tuple[int, int], classes: Sequence[str]) -> tuple[list[Cell], list[str]]:
+    def diagnoses(self, cell: Cell) -> bool:
+        """Say whether what withstands an attack is looked at again."""
+        return (self.diagnose or cell.method.name == "autoattack") and cell.surrogate is None
+
+    def cells(self, card: Card, surrogate: tuple[str, str] | None = None) -> tuple[list[Cell], list[str]]:
         """List the cells of the grid for a model.
 
         Args:
-            size: (height, width) of the model's input, which radii in l2 and l1 depend on.
-            classes: of the model.
+            card: of the model: radii depend on the size of its input, targets on its classes.
+            surrogate: name and fingerprint of the network that ``transfer`` attacks.
 
         Returns:
             The cells, and a sentence for each combination that makes no sense.
@@ -115,7 +166,7 @@ class AttackConfig:
         """
         cells: list[Cell] = []
         skipped: list[str] = []
-        meant = {word: self.targets.for_classes(word, classes) for word in self.targets.words}
+        meant = {word: self.targets.for_classes(word, card.classes) for word in self.targets.words}
         for method in self.methods:
             norm = norm_of(method.build())
             targets: list[str] = []
@@ -125,22 +176,31 @@ class AttackConfig:
                 else:
                     skipped.append("; ".join(_misfit(method, word)))
             for target in dict.fromkeys(targets):
-                for eps in self._radii(method, norm, size):
-                    smallest = self.min_eps if eps is not None else None
-                    cells.append(Cell(method, norm, eps, target, smallest))
+                for eps in self._radii(method, norm, card):
+                    smallest = self._in_pixels(self.min_eps, norm, card) if eps is not None and self.min_eps else None
+                    seen = surrogate if method.name == TRANSFER else None
+                    cells.append(Cell(method, norm, eps, target, smallest, seen))
             if self.eps and not uses_eps(method):
                 skipped.append(f"{method.name} has no use for --eps and runs once")
         return cells, skipped
 
-    def _radii(self, method: Method, norm: Norm | None, size: tuple[int, int]) -> Sequence[Quantity | None]:
+    def _radii(self, method: Method, norm: Norm | None, card: Card) -> Sequence[Quantity | None]:
         """Radii of one method, ascending, each once; with ``--min-eps`` the largest alone."""
         if not uses_eps(method):
             return (None,)
-        given = method.eps or self.eps or (default_eps(norm or "linf", size),)
+        size = card.preprocessing.size
+        typed = [self._in_pixels(eps, norm, card) for eps in method.eps or self.eps]
+        given = typed or [default_eps(norm or "linf", size)]
         for eps in given:
             check_eps(norm or "linf", eps, size)
         ordered = sorted({eps.value: eps for eps in reversed(given)}.values(), key=lambda eps: eps.value)
         return ordered[-1:] if self.min_eps else ordered
+
+    def _in_pixels(self, eps: Quantity, norm: Norm | None, card: Card) -> Quantity:
+        """Turn a typed radius into pixel units: in every channel no more than was asked for."""
+        if self.eps_space == "pixel" or norm == "l0":
+            return eps
+        return Quantity(eps.text, eps.value * min(card.preprocessing.std))
 
 
 def uses_eps(method: Method) -> bool:
@@ -160,4 +220,5 @@ def _fits(method: Method, target: str) -> bool:
 def _misfit(method: Method, target: str) -> tuple[str, str]:
     if target == "none":
         return f"{method.name} needs a target", "add --target second, least, random or a class"
-    return f"{method.name} cannot be given the target {target}", "leave out --target"
+    why = method.build().traits.untargeted
+    return f"{method.name} cannot be given the target {target}{why and f': {why}'}", "leave out --target"

@@ -5,6 +5,7 @@ an image that survived. Attempts of one attack on one classifier form a pool, in
 for another at once; no batch has an end at which the network would idle.
 """
 
+import time
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -14,6 +15,7 @@ from advcli.search.outcome import Outcome
 from advcli.search.pool import Pool
 
 T = TypeVar("T")
+_PIXELS_IN_FLIGHT = 1 << 24  # of the rows of a pool; a row holds some ten tensors of its size
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def flow(
     early_exit: bool = True,
     queries: int | None = None,
     on_progress: Callable[[float], None] | None = None,
+    deadline: float | None = None,
 ) -> Iterator[T]:
     """Carry out jobs.
 
@@ -81,6 +84,8 @@ def flow(
         early_exit: let a row go at its first success as saved.
         queries: forward and backward passes that an attempt may cost at most; none for no bound.
         on_progress: hears, after every move, how many of the rows under way are done, fractions counted.
+        deadline: on the clock of ``time.monotonic``; once it has passed and a job is finished, the others are given up
+            as they are, without a result. None for no deadline.
 
     Yields:
         What each job returns, in the order of completion.
@@ -90,18 +95,26 @@ def flow(
     """
     stream = _Stream[T](batch_size, queries, early_exit=early_exit)
     waiting = iter(jobs)
-    more = True
-    while True:
-        while more and stream.has_room():
+    more, results = True, 0
+    while not (results and _passed(deadline)):
+        while more and stream.has_room() and not (results and _passed(deadline)):
             job = next(waiting, None)
             more = job is not None
             if job is not None:
-                yield from stream.start(job)
+                for result in stream.start(job):
+                    results += 1
+                    yield result
         if stream.idle:
             return
-        yield from stream.move()
+        for result in stream.move():
+            results += 1
+            yield result
         if on_progress is not None:
             on_progress(stream.share)
+
+
+def _passed(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() > deadline
 
 
 def drive(
@@ -197,7 +210,9 @@ class _Stream(Generic[T]):
         attack: Any = attempt.attack
         key: Hashable = (id(attempt.classifier), attack if isinstance(attack, Hashable) else id(attack))
         if key not in self._pools:
-            size = self._batch_size or 2 * attempt.classifier.batch_size
+            height, width = attempt.classifier.card.preprocessing.size
+            fitting = max(1, _PIXELS_IN_FLIGHT // (height * width))  # photographs in their own size may be huge
+            size = min(self._batch_size or 2 * attempt.classifier.batch_size, fitting)
             self._pools[key] = Pool(
                 attempt.classifier, attack, batch_size=size, early_exit=self._early_exit, queries=self._queries
             )

@@ -20,7 +20,7 @@ from advcli.core.rows import Rows
 from advcli.core.shapes import Flags
 from advcli.models.classifier import Classifier
 from advcli.search.outcome import Outcome, certain
-from advcli.search.visiting import CHECKS, NEVER, Visits
+from advcli.search.visiting import CHECKS, COURSE, NEVER, Visits
 
 # Scales of a perturbation that rounding undid: a factor, and how many levels its largest change has to be at least (a
 # perturbation of a tenth of a level would be rounded away at any of these factors). A group is looked at where none of
@@ -41,7 +41,7 @@ class Saving:
         self.classifier = classifier
         self.attack = attack
         self.visits = visits
-        self.exact = classifier.precision == "fp32"
+        self.exact = classifier.precision == "fp32" and classifier.samples == 1
 
     def check(self, rows: Rows, kept: Rows) -> None:
         """Verify the successes whose turn it is; ``kept`` learns which survived."""
@@ -172,10 +172,17 @@ class Saving:
             leave.reached(logits).tolist(), certain(leave, kept.saved_logits, self.classifier.certainty).tolist(),
             (reached | instead).tolist(), kept.survived.tolist(), distance.tolist(),
             rows.forward_passes.tolist(), rows.backward_passes.tolist(), kept.verified.tolist(), rows.age.tolist(),
-            strict=True,
+            (kept.claimed & ~reached & ~instead).tolist(), _course(rows, kept), strict=True,
         )  # fmt: skip
         tensors = zip(*(_each(one) for one in (pixels, kept.saved, logits, kept.saved_logits)), strict=True)
-        return [Outcome(*four, *nine) for four, nine in zip(tensors, numbers, strict=True)]
+        return [Outcome(*four, *others) for four, others in zip(tensors, numbers, strict=True)]
+
+
+def _course(rows: Rows, kept: Rows) -> list[tuple[float, float, float]]:
+    """Lowest margin, highest before the last steps, highest; of each row."""
+    late = (rows.age // 4).clamp(1, COURSE)
+    earlier = kept.peaks.gather(1, COURSE - late[:, None])[:, 0]
+    return list(zip(kept.lowest.tolist(), earlier.tolist(), kept.peaks[:, -1].tolist(), strict=True))
 
 
 def _each(tensor: Tensor) -> list[Tensor]:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from advcli.core.attack import Attack, measure_of
+from advcli.core.attack import Attack, Proposing, measure_of
 from advcli.core.goals import Goal
 from advcli.core.grid import beyond
 from advcli.core.norms import BALLS
@@ -14,6 +14,7 @@ from advcli.search.held import limit_of, mask_from
 
 CHECKS = (1, 2, 4, 16)  # successes of a row that are verified as saved until one survives; then only the last one is
 NEVER = 1 << 62
+COURSE = 10  # last steps in which a search that has come to an end should not have risen much
 
 
 def blank(rows: Rows, classes: int, limit: Tensor, earlier: int) -> Rows:
@@ -24,8 +25,9 @@ def blank(rows: Rows, classes: int, limit: Tensor, earlier: int) -> Rows:
     best picture (``saved``, ``saved_logits``, ``saved_distance``, ``survived``: a success as saved), and of the row:
     ``claims`` (successes so far), ``next_check`` (how many of them have to be there before one is verified),
     ``earlier`` (those of ``CHECKS``, where they are verified only at the end), ``verified`` (verification passes),
-    ``limit`` (most steps), ``origin`` (random numbers drawn in start), ``begun`` (the starting point was looked at) and
-    ``exhausted`` (the passes it may cost are spent).
+    ``limit`` (most steps), ``origin`` (random numbers drawn in start), ``begun`` (the starting point was looked at),
+    ``exhausted`` (the passes it may cost are spent), ``lowest`` (margin of all visits) and ``peaks`` (highest margin
+    until each of the last ``COURSE`` + 1 visits).
 
     Args:
         rows: new ones, N of them.
@@ -41,7 +43,8 @@ def blank(rows: Rows, classes: int, limit: Tensor, earlier: int) -> Rows:
         pixels=rows.images.clone(), logits=logits, margin=wide(-far), distance=far, claimed=no, fresh=no.clone(),
         saved=rows.images.clone(), saved_logits=logits.clone(), saved_distance=far.clone(), survived=no.clone(),
         claims=zero, next_check=zero + 1, verified=zero.clone(), limit=limit.clone(), origin=rows.drawn.clone(),
-        begun=no.clone(), exhausted=no.clone(), earlier=rows.images[:, None].repeat(1, earlier, 1, 1, 1),
+        begun=no.clone(), exhausted=no.clone(), lowest=wide(far), peaks=wide(-far)[:, None].repeat(1, COURSE + 1),
+        earlier=rows.images[:, None].repeat(1, earlier, 1, 1, 1),
     )  # fmt: skip
 
 
@@ -57,6 +60,7 @@ class Visits:
         self.smallest = attack.traits.keeps == "smallest"
         self.measure = BALLS[measure_of(attack)]
         self.limit = limit_of(attack)
+        self._proposes = isinstance(attack, Proposing)
         self._counts = callable(getattr(attack, "counts", None))
 
     def successes(self, rows: Rows, pixels: Tensor, logits: Tensor) -> Flags:
@@ -97,6 +101,8 @@ class Visits:
         each = rows if points == 1 else rows[_repeated(count, points, seen.device)]
         flat_pixels, flat_logits = pixels.flatten(0, 1), logits.flatten(0, 1)
         margin = self._margin(each, flat_pixels, flat_logits).view(count, points)
+        if not self._proposes:  # how many proposals are looked at together depends on the batch
+            _note_course(kept, margin.where(seen, -torch.inf).amax(1))
         success = self.successes(each, flat_pixels, flat_logits).view(count, points) & seen
         distance = self._distances(each, flat_pixels, success)
         place, better = self._best(kept, success, margin.where(seen, -torch.inf), distance)
@@ -144,6 +150,13 @@ class Visits:
         highest, most = margin.max(1)
         place = torch.where(none_yet, most, place)
         return place, torch.where(none_yet, ~kept.claimed & (highest > kept.margin), better)
+
+
+def _note_course(kept: Rows, margin: Tensor) -> None:
+    """Remember how the margin (N,) of the rows went."""
+    known = margin > torch.finfo(margin.dtype).min  # not of points beyond eps
+    kept.lowest = torch.where(known, torch.minimum(kept.lowest, margin), kept.lowest)
+    kept.peaks = torch.cat([kept.peaks[:, 1:], torch.maximum(kept.peaks[:, -1], margin)[:, None]], 1)
 
 
 def _repeated(rows: int, times: int, device: torch.device) -> Tensor:

@@ -29,6 +29,7 @@ SHORTER = {"steps": 12, "restarts": 2, "queries": 30, "gradient_queries": 10, "p
 KNOWN = {
     ("fgsm", "linf"): 1.001, ("fgsm", "l2"): 1.001, ("fgsm", "l1"): 1.001,
     ("pgd", "linf"): 1.001, ("pgd", "l2"): 1.05, ("pgd", "l1"): 1.05,
+    ("transfer", "linf"): 1.001, ("transfer", "l2"): 1.001,
     ("bim", None): 1.001, ("mifgsm", "linf"): 1.001, ("mifgsm", "l2"): 1.001,
     ("apgd-ce", "linf"): 1.001, ("apgd-ce", "l2"): 1.02, ("apgd-ce", "l1"): 1.1,
     ("apgd-dlr", "linf"): 1.001, ("apgd-dlr", "l2"): 1.02, ("apgd-dlr", "l1"): 1.1,

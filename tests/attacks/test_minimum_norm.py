@@ -2,15 +2,18 @@
 
 import dataclasses
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
 
 from advcli.attacks.cw import Cw
 from advcli.attacks.ddn import Ddn
+from advcli.attacks.deepfool import DeepFool
 from advcli.attacks.fmn import Fmn
 from advcli.attacks.sigma_zero import SigmaZero
 from advcli.core.norms import BALLS
+from advcli.search.flow import drive
 
 with warnings.catch_warnings():
     # foolbox 3.3.4 imports gaussian_filter from where scipy no longer wants it to be.
@@ -94,7 +97,15 @@ def test_sigma_zero_changes_the_fewest_values_of_a_linear_network(half_space, ru
     assert (found.distance - fewest).max() <= 2
 
 
-@pytest.mark.parametrize("attack", [Ddn(steps=30), Fmn(steps=30, on_grid=True)], ids=["ddn", "fmn"])
+ON_GRID = [
+    Ddn(steps=30),
+    Fmn(steps=30, on_grid=True),
+    DeepFool(on_grid=True),
+    Cw(steps=30, search_steps=4, initial_c=1.0, on_grid=True),
+]
+
+
+@pytest.mark.parametrize("attack", ON_GRID, ids=["ddn", "fmn", "deepfool", "cw"])
 def test_on_the_grid_what_is_found_is_what_is_saved(trained, run_attack, attack):
     found = run_attack(attack, trained.classifier, trained.images, trained.labels, None, 0.0)
     assert (found.rank == 2).all()
@@ -164,3 +175,31 @@ def test_the_median_is_no_farther_than_foolboxs(trained, run_attack, name):
     pixels, _, reached = theirs(model, trained.images[:20], trained.labels[:20], epsilons=None)
     sizes = BALLS[norm].size(pixels - trained.images[:20]).where(reached, torch.inf)
     assert found.distance.median() <= sizes.median() * 1.02 + 1e-4
+
+
+def from_donors(attack, problem, attempts):
+    """Attack pictures of two classes, each from a picture of the other class."""
+    others = [int((problem.label != one).nonzero()[0, 0]) for one in problem.label]
+    made = attempts(attack, problem.classifier, problem.images, problem.label, None, 0.0)
+    made = [replace(one, donor=problem.images[other]) for one, other in zip(made, others, strict=True)]
+    donors = problem.images[others]
+    return drive(made), BALLS[attack.norm].size(donors - problem.images)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf", "l1", "l0"])
+def test_from_a_donor_ten_bisections_lead_to_the_boundary(half_space, attempts, norm):
+    problem = half_space(9)
+    found, far = from_donors(Fmn(norm=norm, steps=1, begin="donor"), problem, attempts)
+    for outcome, distance in zip(found, far.tolist(), strict=True):
+        assert outcome.reached_as_saved
+        assert outcome.distance < distance
+        assert outcome.forward_passes == 1 + 10 + 1 + 1  # the donor, the way to the boundary, its point, a step from it
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_from_a_donor_fmn_ends_at_the_boundary(half_space, attempts, norm):
+    problem = half_space(9)
+    found, _ = from_donors(Fmn(norm=norm, steps=60, begin="donor"), problem, attempts)
+    nearest = problem.distances(norm).amin(1)
+    for outcome, distance in zip(found, nearest.tolist(), strict=True):
+        assert distance * (1 - 1e-5) <= outcome.distance <= distance * 1.005

@@ -58,7 +58,7 @@ def _pair(options: argparse.Namespace, folder: Path, out: Path, text: str) -> tu
     reader = Reader.of([classifier], images.labels)
     read = [reader(item, ()) for item in items_of(images.sources)]
     clean = [one for start in range(0, len(read), 128) for one in look_at(classifier, read[start : start + 128], 0)]
-    cells, _ = what.cells(classifier.card.preprocessing.size, classifier.card.classes)
+    cells, _ = what.cells(classifier.card)
     plan = AttackPlan(cells[0].method.build(), cells[0].name, -1, (cells[0].eps.value,), None)
     began = time.perf_counter()
     problems = (Problem(classifier, one.pixels, one.logits, one.label, one.image.sha256, 0) for one in clean)

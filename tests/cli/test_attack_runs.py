@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from skimage import data
 
+from advcli.images.reading import fit
 from advcli.models.loading import ModelRequest, load_network
 
 
@@ -193,3 +195,104 @@ def test_targets_from_a_file_are_reached_for_each_image(main, photos, out, tmp_p
     done = main("attack", photos / "cat", "--target", tmp_path / "to.csv", "--out", out / "more")
     assert done.code == 2
     assert "02.png has no row in the --target file to.csv, and so 5 more" in done.err
+
+
+def test_a_diagnosis_says_why_images_may_withstand(main, photos, out, lines):
+    few = [photos / "cat" / f"0{place}.png" for place in range(3)]
+    command = ["attack", *few, "--method", "pgd:steps=8", "--eps", "0.5/255", "--diagnose", "--no-panels"]
+    done = main(*command, "--out", out)
+    assert done.code == 0, done.err
+    report = json.loads((out / "report.json").read_text())
+    assert report["settings"]["diagnose"] is True
+    withstood = [record for record in lines(out) if not record["misclassified"]]
+    assert withstood
+    for record in withstood:
+        assert {"zero_gradients", "instability", "disagreement", "noise_success", "passes"} <= set(record["diagnosis"])
+        assert "zero-gradients" not in record["indicators"]
+    for row in report["summary"].get("diagnosis", ()):
+        assert f"pgd-steps8-0.5_255: {row['images']} of {row['of']} images {row['sign']}" in done.err
+        assert row["advice"] in done.err
+
+
+def test_autoattack_is_always_diagnosed(main, photos, out, records):
+    quick = "autoattack:version=quick,steps=3,queries=10"
+    done = main("attack", photos / "cat" / "00.png", "--method", quick, "--eps", "0.2/255", "--no-panels", "--out", out)
+    assert done.code == 0, done.err
+    (record,) = records(out).values()
+    assert record["diagnosis"]["passes"] > 0
+
+
+def test_a_time_budget_ends_a_run_that_the_same_command_completes(main, photos, out, tmp_path):
+    command = ["attack", photos, "--method", "pgd:steps=10", "--eps", "1/255", "--no-panels"]
+    whole = main(*command, "--out", tmp_path / "whole")
+    assert whole.code == 0, whole.err
+    cut = main(*command, "--time-budget", "0.001", "--out", out)
+    assert cut.code == 124
+    assert "results left to do; the same command goes on" in cut.err
+    report = json.loads((out / "report.json").read_text())
+    assert report["exit_code"] == 124
+    assert report["environment"]["time_budget"] == 0.001
+    assert 0 < report["summary"]["images"] < 24
+    assert main(*command, "--time-budget", "900", "--out", out).code == 0
+    assert (out / "records.jsonl").read_bytes() == (tmp_path / "whole" / "records.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_what_is_no_time_is_refused(main, photos, out, seconds):
+    assert main("attack", photos, f"--time-budget={seconds}", "--out", out).code == 2
+
+
+def test_the_expectation_over_a_network_counts_every_pass(main, photos, out, records):
+    rand = "autoattack:version=rand,samples=3,steps=4"
+    done = main("attack", photos / "cat" / "00.png", "--method", rand, "--no-panels", "--out", out)
+    assert done.code == 0, done.err
+    (record,) = records(out).values()
+    assert record["forward_passes"] > 0
+    assert record["forward_passes"] % 3 == record["backward_passes"] % 3 == record["verification_passes"] % 3 == 0
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """Photographs of different sizes, none of them the network's."""
+    folder = tmp_path_factory.mktemp("large")
+    for name, picture, size in (("cat", data.chelsea(), (90, 60)), ("ship", data.rocket(), (48, 70))):
+        (folder / name).mkdir()
+        Image.fromarray(picture).resize(size).save(folder / name / "0.png")
+    return folder
+
+
+def test_pictures_keep_their_size_and_fool_through_the_normal_reader(main, large, out, records):
+    done = main("attack", large, "--method", "pgd:steps=20", "--keep-size", "--out", out)
+    assert done.code == 0, done.err
+    network, card = load_network(ModelRequest())
+    how = card.preprocessing
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (how.mean, how.std))
+    assert len(records(out)) == 2
+    for item, record in records(out).items():
+        with Image.open(large / item) as before, Image.open(out / record["files"]["adversarial"]) as after:
+            assert after.size == before.size
+            change = np.abs(np.asarray(after).astype(int) - np.asarray(before.convert("RGB")).astype(int))
+            seen = torch.from_numpy(fit(after.convert("RGB"), how.size, how.resize, how.interpolation))
+        assert change.max() <= 8
+        with torch.no_grad():
+            prediction = card.classes[int(network((seen[None] / 255 - mean) / std).argmax())]
+        assert prediction == record["adversarial_prediction"]
+    assert any(
+        record["misclassified_as_saved"] and record["prediction"] == record["label"] for record in records(out).values()
+    )
+    assert json.loads((out / "report.json").read_text())["settings"]["keep_size"] is True
+
+
+def test_a_radius_of_normalized_pixels_is_converted_and_said(main, photos, out, records):
+    command = ["attack", photos / "cat" / "00.png", "--method", "fgsm", "--no-panels"]
+    done = main(*command, "--eps", "0.1", "--eps-space", "normalized", "--out", out)
+    assert done.code == 0, done.err
+    _, card = load_network(ModelRequest())
+    (record,) = records(out).values()
+    assert record["case"] == "fgsm-0.1"
+    assert record["eps"] == pytest.approx(0.1 * min(card.preprocessing.std))
+    assert record["linf"] <= record["eps"] + 1e-7
+    report = json.loads((out / "report.json").read_text())
+    assert report["settings"]["eps_space"] == "normalized"
+    assert any("a normalized eps of 1 is" in text for text in report["preflight"])
+    assert main(*command, "--eps-space", "normalized", "--out", out / "none").code == 2
