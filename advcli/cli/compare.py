@@ -9,8 +9,11 @@ from advcli.cli.listing import list_layers, list_methods
 from advcli.cli.options import ImageOptions, ModelOptions, RunOptions
 from advcli.cli.parsing import choices, quantities, several
 from advcli.cli.running import carry_out
-from advcli.core.choices import After, Score
+from advcli.core.choices import After, Probe, Protocol, Score
+from advcli.errors import UsageError
 from advcli.registry import parse_methods, quantity
+
+_STUDY = "Study"
 
 
 def compare(
@@ -21,6 +24,7 @@ def compare(
     explain: opt.ComparedAttributions = None,
     eps: opt.Eps = None,
     min_eps: opt.MinEps = None,
+    eps_space: opt.Space = "pixel",
     target: opt.Target = None,
     score: opt.Scores = None,
     layer: opt.Layer = None,
@@ -32,16 +36,42 @@ def compare(
             help="Explain the same class on the adversarial picture, the one it is taken for, or both.",
         ),
     ] = "same",
+    detect: Annotated[
+        bool,
+        typer.Option(
+            "--detect",
+            rich_help_panel=_STUDY,
+            help="Ask whether the maps give the attack away, without the clean image.",
+        ),
+    ] = False,
+    probe: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="blur|jpeg|bit-depth|noise[,...]",
+            rich_help_panel=_STUDY,
+            help="Slight change under which --detect compares the maps of one picture.",
+            show_default="blur",
+        ),
+    ] = None,
+    protocol: Annotated[
+        Protocol | None,
+        typer.Option(
+            metavar="seed-003",
+            rich_help_panel=_STUDY,
+            help="Repeat a design: FGSM at five normalized eps; SmoothGrad, Grad-CAM, guided backprop.",
+        ),
+    ] = None,
     early_exit: opt.EarlyExit = True,
     queries: opt.Queries = None,
     list_: opt.ListMethods = False,
 ) -> None:
-    """Attack IMAGES, and draw what MODEL looks at before and after.
+    """Attack IMAGES, and draw and measure what MODEL looks at before and after.
 
     Examples:
       advcli compare --out demo
       advcli compare photos/ --model resnet18 --attack pgd:steps=20 --score prob
-      advcli compare photos/ --eps 1/255,4/255 --score logit,prob --after own
+      advcli compare photos/ --eps 1/255,4/255 --score logit,prob --after both
+      advcli compare photos/ --protocol seed-003 --detect --probe blur,jpeg
     """
     if list_:
         list_methods("attack", "attribution")
@@ -49,10 +79,21 @@ def compare(
     if layer == "list":
         list_layers(model)
         return
+    words = several(target, "--target")
+    if protocol is not None:
+        from advcli.engine._protocols import design_of
+
+        taken = {"--attack": attack, "--explain": explain, "--eps": eps, "--min-eps": min_eps}
+        design = design_of(protocol, {**taken, "--eps-space": eps_space != "pixel"})
+        attack, explain, eps_space = list(design.attack), list(design.explain), design.eps_space
+        eps = design.radii(targeted=any(word != "none" for word in words))
+    if probe and not detect:
+        raise UsageError("--probe is of no use without --detect", "add --detect")
     attacks = parse_methods("attack", attack or ["pgd"], "--attack")
     methods = parse_methods("attribution", explain or ["grad-cam", "integrated-gradients"], "--explain")
     scores = choices(score, "--score", Score) or ("logit",)
-    sizes, words = quantities(eps, "--eps"), several(target, "--target")
+    sizes = quantities(eps, "--eps")
+    probes = choices(probe, "--probe", Probe) or (("blur",) if detect else ())
     classes = several(class_, "--class") or ("predicted",)
 
     from advcli.engine.compare import CompareCommand
@@ -62,6 +103,15 @@ def compare(
 
     resolution = None if min_eps is None else quantity(min_eps, "--min-eps")
     wanted = Wanted.of(words)
-    threat = AttackConfig(tuple(attacks), sizes, wanted, early_exit=early_exit, queries=queries, min_eps=resolution)
+    threat = AttackConfig(
+        tuple(attacks),
+        sizes,
+        wanted,
+        early_exit=early_exit,
+        queries=queries,
+        min_eps=resolution,
+        eps_space=eps_space,
+    )
     question = ExplainConfig(tuple(methods), scores, classes, layer)
-    carry_out(CompareCommand(images.config(model, run.folder("compare")), threat, question, after), run, model)
+    listed = images.config(model, run.folder("compare"))
+    carry_out(CompareCommand(listed, threat, question, after, probes, protocol), run, model)

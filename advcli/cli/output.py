@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _FEW = 16  # results that are listed one by one
 _LONGEST = 24  # rows of a table, but for the cases, that are shown
 _WRONG = "✗ "
+_TOLD = ("sign", "advice")  # sentences of a diagnosis, which stand in the warnings
 Line = Mapping[str, Any]
 
 
@@ -46,9 +47,17 @@ def show(report: "Report", command: "Command", out: Path, run: RunOptions) -> No
         for name, rows in report.summary.items():
             if isinstance(rows, list) and rows and all(isinstance(row, Mapping) for row in rows):
                 _show_rows(name, rows, report)
+        for sentence in _sentences(report):
+            data().write(f"{one_line(sentence)}\n")
         seconds = f" in {report.timings.seconds:.1f} s" if report.timings else ""
         listed = int(str(report.inputs.get("listed", 0)))
         data().write(f"{counted(listed, command.noun)}{seconds}; look at {out / 'index.html'}\n")
+
+
+def _sentences(report: "Report") -> list[str]:
+    """What a summary says in words."""
+    notes = report.summary.get("notes")
+    return [str(one) for one in notes] if isinstance(notes, list | tuple) else []
 
 
 def show_plan(plan: "Plan", command: "Command", run: RunOptions) -> None:
@@ -191,7 +200,7 @@ def number(value: object, unit: str = "") -> str:
 
 def _show_rows(name: str, rows: Sequence[Line], report: "Report") -> None:
     """Print a list of a summary: one row per case, without the axes, which the case's id says."""
-    title = None if name == "cases" else name.replace("_", " ")
+    title, whole = None if name == "cases" else name.replace("_", " "), len(rows)
     if all("metric" in row and "mean" in row and "p_value" not in row for row in rows):
         against = {str(row["against"]) for row in rows if "against" in row}
         title = f"{name}, against {', '.join(sorted(against))}" if against else title
@@ -199,13 +208,16 @@ def _show_rows(name: str, rows: Sequence[Line], report: "Report") -> None:
     elif all("source" in row and "target" in row for row in rows):
         title, rows = f"{name}: attack success rate in %, the picture's class by target", _by_target(rows)
     if name != "cases" and len(rows) > _LONGEST:
-        data().write(f"\n{title}: {len(rows):,} rows, in {report.tables.get(name, 'report.json')}\n")
+        data().write(f"\n{title}: {whole:,} rows, in {report.tables.get(name, 'report.json')}\n")
         return
     axes = set(report.axes) if name == "cases" else set()
     keys = [
         key
         for key in dict.fromkeys(key for row in rows for key in row)
-        if key not in axes and not key.endswith(("_low", "_high")) and any(_is_plain(row.get(key)) for row in rows)
+        if key not in axes
+        and key not in _TOLD
+        and not key.endswith(("_low", "_high"))
+        and any(_is_plain(row.get(key)) for row in rows)
     ]
     head = [f"{key.replace('_', ' ')}{' %' if any(_is_rate(row, key) for row in rows) else ''}" for key in keys]
     print_table(head, [[_figure(row, key) for key in keys] for row in rows], title=title)

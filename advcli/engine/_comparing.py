@@ -117,8 +117,7 @@ class Comparer:
         before = self.clean_maps.of(clean, lambda some: self.clean(some, cases))
         saved = torch.stack([one.saved.to(classifier.device) for one in attacked])
         images = torch.stack([one.pixels for one in clean])
-        noise = RowNoise.of(self.seed, [one.image.sha256 for one in clean], "equal-noise")
-        noisy = equal_noise(images, saved, noise)
+        noisy = equal_noise(images, saved, RowNoise.of(self.seed, digests_of(clean), "equal-noise"))
         sides = {
             "second": (saved, [one.saved_logits for one in attacked]),
             "noisy": (noisy, [None] * len(clean)),
@@ -152,7 +151,7 @@ class Comparer:
             seed: another than the run's, for methods that draw.
         """
         targets = [[explained_class(case.payload[1], one) for one in clean] for case in cases]
-        return self._explained(clean, torch.stack([one.pixels for one in clean]), cases, targets, seed)
+        return self.explained(clean, torch.stack([one.pixels for one in clean]), cases, targets, seed)
 
     def _questions(
         self,
@@ -180,18 +179,18 @@ class Comparer:
         asked = list(different.values())
         targets = [[one.targets[column] for one in asked] for column in range(len(cases))]
         pixels = torch.stack([one.pixels for one in asked])
-        return dict(
-            zip(different, self._explained([one.clean for one in asked], pixels, cases, targets, None), strict=True)
-        )
+        made = self.explained([one.clean for one in asked], pixels, cases, targets)
+        return dict(zip(different, made, strict=True))
 
-    def _explained(
+    def explained(
         self,
         clean: Sequence[Clean],
         pixels: torch.Tensor,
         cases: Sequence[Case],
         targets: Sequence[Sequence[int]],
-        seed: int | None,
+        seed: int | None = None,
     ) -> list[list[Explained]]:
+        """Explain pixels of images; see ``explain_images``."""
         return explain_images(
             clean,
             pixels,
@@ -201,6 +200,11 @@ class Comparer:
             seed=self.seed if seed is None else seed,
             batch_size=self.batch_size,
         )
+
+
+def digests_of(clean: Sequence[Clean]) -> list[str]:
+    """Give the digests of images, which key their random numbers."""
+    return [one.image.sha256 for one in clean]
 
 
 def plain_record(one: Attacked) -> CompareRecord:

@@ -1,7 +1,7 @@
 """Compare: fool the classifier, and see what it looks at before and after."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from advcli.core.choices import After
+from advcli.core.choices import After, Probe, Protocol
 from advcli.core.records import CompareRecord, Record
 from advcli.core.report import Report
 from advcli.engine._attack_cases import AXES, attack_cases, attack_remarks
 from advcli.engine._attacking import Attacked, AttackGrid, nothing_to_do
 from advcli.engine._clean_maps import CleanMaps
 from advcli.engine._comparing import Compared, Comparer, Pair, plain_record
+from advcli.engine._detecting import Detector
 from advcli.engine._explaining import ExplainConfig, explain_cases
 from advcli.engine._floors import FLOORS, Floors
 from advcli.engine._groups import Groups
@@ -23,15 +24,17 @@ from advcli.engine.attack import endings
 from advcli.figures.compare_pictures import Explanation, compare_pictures
 from advcli.figures.comparison_charts import comparison_charts
 from advcli.figures.overlays import Photo
+from advcli.figures.roc_chart import roc_charts
 from advcli.figures.run_charts import attack_charts
 from advcli.images.writing import to_bytes
 from advcli.metrics.regions import TOP_TENTH, top_masks
+from advcli.models.classifier import Classifier
 from advcli.reports.attack_figures import FIGURES
 from advcli.reports.compare_figures import COLUMNS, SIMILARITIES, summarize_comparisons
 from advcli.reports.tables import write_long_similarity
 from advcli.runs.command import Case, Item, Known, Prepared, Product, RunConfig, Summary
 from advcli.runs.images import Image, ImageConfig, Reader, Todo, Unusable, read_ahead
-from advcli.runs.ledger import Looks
+from advcli.runs.ledger import RECORDS, Looks
 from advcli.runs.life import run
 from advcli.runs.loaded import Loaded
 from advcli.search.config import AttackConfig
@@ -39,7 +42,13 @@ from advcli.search.flow import Job
 
 
 def compare(
-    config: RunConfig, images: ImageConfig, attack: AttackConfig, explain: ExplainConfig, *, after: After = "same"
+    config: RunConfig,
+    images: ImageConfig,
+    attack: AttackConfig,
+    explain: ExplainConfig,
+    *,
+    after: After = "same",
+    probes: tuple[Probe, ...] = (),
 ) -> Report:
     """Attack every image, and explain it before and after.
 
@@ -50,6 +59,8 @@ def compare(
         explain: what is explained.
         after: the class that is explained on the adversarial picture: the ``same`` as on the clean one, so that only
             the picture changes, the adversarial picture's ``own`` prediction, or ``both`` one after the other.
+        probes: slight changes under which maps are compared, to tell attacked pictures from others; none for no such
+            question.
 
     Returns:
         The report of the run in ``config.out``; records are ``CompareRecord``, one per image and attack case.
@@ -57,7 +68,7 @@ def compare(
     Raises:
         AdvcliError: see ``runs.life.run``.
     """
-    return run(config, CompareCommand(images, attack, explain, after))
+    return run(config, CompareCommand(images, attack, explain, after, probes))
 
 
 @dataclass(frozen=True)
@@ -69,12 +80,16 @@ class CompareCommand:
         attack: what is attempted.
         explain: what is explained.
         after: class explained on the adversarial picture.
+        probes: slight changes under which maps are compared; see ``compare``.
+        protocol: name of the published design that the options were taken from, or none.
     """
 
     images: ImageConfig
     attack: AttackConfig
     explain: ExplainConfig
     after: After = "same"
+    probes: tuple[Probe, ...] = ()
+    protocol: Protocol | None = None
 
     name: ClassVar[str] = "compare"
     record: ClassVar[type[Record]] = CompareRecord
@@ -93,8 +108,11 @@ class CompareCommand:
         comparer = Comparer(self.after, self.explain.layer, config.seed, loaded.batch_size, maps)
         reader = Reader.of(loaded.classifiers, self.images.labels, whole=panels)
         floors = Floors(comparer, loaded.classifiers, reader, loaded.items, config.out / "tables" / FLOORS)
-        comparing = Comparing(self, grid, explanations, panels, comparer, floors)
-        settings = {**self.attack.settings, **self.explain.settings, **self.images.settings}
+        comparing = Comparing(
+            self, grid, explanations, panels, comparer, floors, Detector(self.probes, comparer) if self.probes else None
+        )
+        settings = {**self.attack.settings, **self.explain.settings, **self.images.settings, "after": self.after}
+        settings |= {"probes": list(self.probes), "protocol": self.protocol}
         return Prepared(
             **loaded.facts(attack_remarks(cases, loaded.classifiers, self.attack)),
             cases=cases,
@@ -105,10 +123,11 @@ class CompareCommand:
                 floors=floors,
                 seed=config.seed,
                 min_eps=self.attack.min_eps is not None,
+                probed=bool(self.probes),
             ),
             columns=COLUMNS,
             axes=AXES,
-            settings={**settings, "explain": [case.id for case in explanations], "after": self.after},
+            settings={**settings, "explain": [case.id for case in explanations]},
             skipped=[*skipped, *left_out],
             exports={SIMILARITIES: write_long_similarity},
         )
@@ -125,6 +144,7 @@ class Comparing:
         panels: draw a panel for every result.
         comparer: explains and measures.
         floors: what the measures give where no attack is.
+        detector: asks how the maps of pictures change under probes; none to ask no such thing.
     """
 
     command: CompareCommand
@@ -133,6 +153,7 @@ class Comparing:
     panels: bool
     comparer: Comparer
     floors: Floors
+    detector: Detector | None
 
     def work(self, todo: Todo, known: Known) -> Iterator[Product]:
         """Attack and explain the images that have cases left, and measure the floors at last."""
@@ -148,7 +169,7 @@ class Comparing:
                 mine = [one for one in attacked if _is_ok(one) and one.clean.classifier is classifier]
                 cases = [case for case in self.explanations if case.payload[0] == place]
                 if mine and cases:
-                    yield from map(self._product, self.comparer.compare(classifier, mine, cases))
+                    yield from self._products(classifier, mine, cases)
                 else:  # every explanation refuses this model
                     yield from (Product(_item(one), plain_record(one), stat=_stat(one)) for one in mine)
         self.grid.run.listener.phase("floors")
@@ -162,6 +183,17 @@ class Comparing:
         for clean, cases in self.grid.cleaned(group):
             for case in cases:
                 yield self.grid.job(clean, [case], Nothing(), lambda one: one)
+
+    def _products(
+        self, classifier: Classifier, attacked: Sequence[Attacked], cases: Sequence[Case]
+    ) -> Iterator[Product]:
+        compared = self.comparer.compare(classifier, attacked, cases)
+        if self.detector is None:
+            yield from map(self._product, compared)
+            return
+        probes = self.detector.rows(classifier, attacked, cases)
+        for one, rows in zip(compared, probes, strict=True):
+            yield self._product(replace(one, record=one.record.model_copy(update={"probes": rows})))
 
     def _product(self, one: Compared) -> Product:
         attacked, clean = one.attacked, one.attacked.clean
@@ -216,6 +248,7 @@ def summarize(
     floors: Floors,
     seed: int,
     min_eps: bool = False,
+    probed: bool = False,
 ) -> Summary:
     """Summarize compare records: the attacks, and how alike the maps before and after are.
 
@@ -226,10 +259,17 @@ def summarize(
         floors: what the measures give where no attack is.
         seed: of the run.
         min_eps: the smallest eps of each image was searched.
+        probed: the records say how maps change under probes.
     """
     figures = summarize_comparisons(
-        frame, cases, out / "tables" / SIMILARITIES, floors=floors.known, seed=seed, min_eps=min_eps
+        frame,
+        cases,
+        out / "tables" / SIMILARITIES,
+        floors=floors.known,
+        seed=seed,
+        min_eps=min_eps,
+        records=out / RECORDS if probed else None,
     )
     norms = {name: axes.get("norm") for name, axes in cases.items()}
-    charts = comparison_charts(figures.tables["similarity"], norms)
+    charts = comparison_charts(figures.tables["similarity"], norms) | roc_charts(figures.tables.get("roc", ()))
     return Summary(figures.values, figures.tables, charts | attack_charts(figures.tables, figures.series))

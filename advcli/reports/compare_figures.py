@@ -13,6 +13,7 @@ from advcli.core.similarities import HEADLINE
 from advcli.reports.attack_figures import COLUMNS as ATTACK_COLUMNS
 from advcli.reports.attack_figures import attack_rows, summarize_attacks
 from advcli.reports.bootstrap import FEWEST, Means, holm, mean_intervals, p_values
+from advcli.reports.detection_figures import detection, read_scores
 from advcli.reports.similarity_values import Key, Values, read_values
 from advcli.reports.summaries import Cases, Figures, usable
 
@@ -31,6 +32,7 @@ def summarize_comparisons(
     floors: Sequence[Mapping[str, object]] = (),
     seed: int = 0,
     min_eps: bool = False,
+    records: Path | None = None,
 ) -> Figures:
     """Summarize compare records.
 
@@ -41,6 +43,7 @@ def summarize_comparisons(
         floors: rows of ``floors.csv``.
         seed: of the resamples of images.
         min_eps: see ``summarize_attacks``.
+        records: records.jsonl, where probes were asked for; adds the tables ``detection`` and ``roc``.
 
     Returns:
         The figures of ``summarize_attacks``, and as values and tables: ``methods``, the mean of each explanation over
@@ -65,10 +68,17 @@ def summarize_comparisons(
             for row in _similarity(case, cases[case], values[case], outcomes[case], floors, seed)
         ],
     }
-    notes = [one for one in (_too_few(means["similarity"]), _undefined(means["similarity"])) if one]
+    curves: list[Row] = []
+    verdicts: list[str] = []
+    if records is not None:
+        masks = {case: (mine[None], mine[True]) for case, mine in outcomes.items()}
+        means["detection"], curves, verdicts = detection(read_scores(records, items, list(values)), cases, items, masks)
+    notes = [*verdicts, *(one for one in (_too_few(means["similarity"]), _undefined(means["similarity"])) if one)]
     told = {name: found for name, found in means.items() if found or name == "similarity"}
     return Figures(
-        {**figures.values, **told, **({"notes": notes} if notes else {})}, {**figures.tables, **told}, figures.series
+        {**figures.values, **told, **({"notes": notes} if notes else {})},
+        {**figures.tables, **told, **({"roc": curves} if curves else {})},
+        figures.series,
     )
 
 
