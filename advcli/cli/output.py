@@ -51,7 +51,9 @@ def show(report: "Report", command: "Command", out: Path, run: RunOptions) -> No
             data().write(f"{one_line(sentence)}\n")
         seconds = f" in {report.timings.seconds:.1f} s" if report.timings else ""
         listed = int(str(report.inputs.get("listed", 0)))
-        data().write(f"{counted(listed, command.noun)}{seconds}; look at {out / 'index.html'}\n")
+        stopped = report.summary.get("stopped_after")  # a training that ended early has fewer epochs than it lists
+        early = f"{stopped} of " if stopped is not None else ""
+        data().write(f"{early}{counted(listed, command.noun)}{seconds}; look at {out / 'index.html'}\n")
 
 
 def _sentences(report: "Report") -> list[str]:

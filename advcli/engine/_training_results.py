@@ -65,6 +65,7 @@ class Results:
         figures |= {"best_epoch": best, **{f"best_{name}": value for name, value in self._rates(chosen).items()}}
         values = {
             "epochs": len(history),
+            "stopped_after": len(history) if len(history) < self.config.recipe.epochs else None,
             "errors": len(self.data.unusable),
             **{name: count for name, count in self.data.settings.items() if name.endswith("_images")},
             **figures,

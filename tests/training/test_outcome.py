@@ -194,6 +194,7 @@ def test_it_stops_when_the_validation_loss_does_not_fall(small, tmp_path, monkey
     heard, recipe = Heard(), Recipe(epochs=9, batch_size=6, rate=0.01, val=0.25)
     report = run(small, tmp_path / "run", recipe, heard, patience=2)
     assert (report.summary["epochs"], report.summary["best_epoch"], report.exit_code) == (4, 2, 0)
+    assert report.summary["stopped_after"] == 4
     assert heard.warnings == [
         "stopped after epoch 4: the validation loss has not fallen below that of epoch 2 for 2 epochs"
     ]
