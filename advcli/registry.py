@@ -14,7 +14,7 @@ import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -89,13 +89,13 @@ class Method:
     eps: tuple[Quantity, ...] = ()
     occurrence: int = 1
 
-    @property
+    @cached_property
     def changed(self) -> dict[str, object]:
         """The settings whose values are not the defaults."""
         defaults = {setting.name: setting.default for setting in settings_of(self.kind, self.name)}
         return {key: value for key, value in self.settings.items() if value != defaults.get(key)}
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Name and changed settings, such as ``pgd-steps10``; the part of a case's id that belongs to the method."""
         return "-".join([self.name, *(f"{key}{_word(value)}" for key, value in self.changed.items())])

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,6 +79,18 @@ class Goal:
             leaf = wide(logits.detach()).requires_grad_()
             (cotangent,) = torch.autograd.grad(self.loss(leaf, name).sum(), leaf)
         return cotangent.to(logits.dtype)
+
+
+def lead(logits: np.ndarray, label: int) -> float:
+    """By how much the logit of a class exceeds the largest other one, of one image's logits (K,) in float64."""
+    others = logits.copy()
+    others[label] = -np.inf
+    return float(logits[label] - others.max())
+
+
+def is_reached(logits: np.ndarray, label: int, target: int) -> bool:
+    """Say whether one image is at its goal, see ``Goal.reached``, by its logits (K,) in float64."""
+    return lead(logits, label) < 0 if target < 0 else lead(logits, target) > 0
 
 
 def _log_odds(logits: Tensor, goal: Goal) -> Tensor:

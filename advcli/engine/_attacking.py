@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,11 @@ from advcli.core.records import AttackRecord
 from advcli.core.targets import choose_targets
 from advcli.engine._attack_cases import AXES
 from advcli.engine._transferring import transferred
+from advcli.engine._variants import Variants
 from advcli.images.writing import read_png
 from advcli.models.classifier import Classifier
 from advcli.runs.command import Case, Known, Product, RunConfig
 from advcli.runs.images import Clean, Image, Unusable, look_at
-from advcli.runs.keeping import keeping_size
 from advcli.search.config import AttackConfig, Cell
 from advcli.search.diagnosis import Diagnosis, diagnose
 from advcli.search.facts import outcome_facts
@@ -25,6 +25,7 @@ from advcli.search.plans import Answer, AttackPlan, Problem, attack_job
 
 _PHOTOGRAPHS = 4
 _FREE = {"forward_passes": 0, "backward_passes": 0, "verification_passes": 0}
+_UNASKED: dict[str, object] = {"indicators": (), "diagnosis": {}}  # of what was not computed, and so not diagnosed
 
 
 def nothing_to_do(products: list[Product]) -> Generator[Any, Any, list[Product]]:
@@ -63,6 +64,7 @@ class AttackGrid:
         run: of the run.
         batch_size: rows in flight.
         surrogate: what ``transfer`` attacks.
+        variants: of the classifiers.
     """
 
     classifiers: Sequence[Classifier]
@@ -71,7 +73,7 @@ class AttackGrid:
     run: RunConfig
     batch_size: int
     surrogate: Classifier | None = None
-    _variants: dict[tuple[int, object], Classifier] = field(default_factory=dict)  # one object each: a pool of rows
+    variants: Variants = field(default_factory=Variants)
 
     @property
     def group_size(self) -> int:
@@ -79,8 +81,8 @@ class AttackGrid:
         return min(self.batch_size, _PHOTOGRAPHS) if self.config.keep_size else self.batch_size
 
     def flow(self, jobs: Iterator[Job[Any]]) -> Iterator[Any]:
-        """Carry out jobs; see ``search.flow``. The time budget begins now."""
-        budget = self.config.time_budget
+        """Carry out jobs; see ``search.flow``."""
+        budget = self.config.time_budget  # begins now
         return flow(
             jobs,
             batch_size=self.batch_size,
@@ -109,7 +111,7 @@ class AttackGrid:
         for place, classifier in enumerate(self.classifiers):
             wanted = [image for image in images if any(case.payload[0] == place for case in image.cases)]
             for seen in look_at(classifier, wanted, place) if wanted else ():
-                clean = self._in_own_size(seen) if self.config.keep_size else seen
+                clean = self.variants.in_own_size(seen) if self.config.keep_size else seen
                 mine = [case for case in clean.image.cases if case.payload[0] == place]
                 for key in dict.fromkeys(_group(case) for case in mine):
                     yield clean, [case for case in mine if _group(case) == key]
@@ -124,7 +126,7 @@ class AttackGrid:
             finish: turns each ``Attacked`` into what the job gives.
         """
         cell: Cell = cases[0].payload[1]
-        clean = self._expected(clean, getattr(cell.method.build(), "expectation", 1))
+        clean = self.variants.expected(clean, getattr(cell.method.build(), "expectation", 1))
         target = self.target(clean, cell)
         if target == clean.label:
             return [finish(self._not_applicable(clean, case)) for case in cases]
@@ -136,41 +138,24 @@ class AttackGrid:
             problem, plan = self._problem(clean), self._plan(cell, target, left, clean.classifier.samples)
             surrogate = self.surrogate if cell.surrogate else None
             if surrogate is not None and self.config.keep_size:
-                surrogate = self._keeping(surrogate, clean.classifier.card.preprocessing.size)
+                surrogate = self.variants.keeping(surrogate, clean.classifier.card.preprocessing.size)
             attacking = transferred(problem, plan, surrogate) if surrogate else attack_job(problem, plan)
             answers: list[Answer] = yield from attacking
             for case, one in zip(left, answers, strict=True):
                 told: Diagnosis | None = None
                 if self.config.diagnoses(cell) and not one.implied and one.restart is not None:
-                    told = yield from diagnose(problem, plan, one)
+                    told = yield from diagnose(problem, plan, one, every=self.config.diagnose)
                 found.append(self._attacked(clean, case, target, one, told))
             found += self._superseded(clean, found, larger)
         return [finish(one) for one in found]
 
     def target(self, clean: Clean, cell: Cell) -> int:
         """Choose the class that an image is to reach, or -1."""
+        if cell.target == "none":
+            return -1
         rule = self.config.targets.rule(cell.target, clean.image.item.identity, clean.classes)
         label = torch.tensor([clean.label])
         return int(choose_targets(rule, clean.logits[None].cpu(), label, self.run.seed, [clean.image.sha256])[0])
-
-    def _in_own_size(self, clean: Clean) -> Clean:
-        """Give an image as the whole photograph, which the model's reader shows to the model just so."""
-        picture = clean.image.picture
-        assert picture is not None
-        pixels = torch.from_numpy(picture.transpose(2, 0, 1).astype(np.float32) / 255).to(clean.pixels)
-        return replace(clean, classifier=self._keeping(clean.classifier, picture.shape[:2]), pixels=pixels)
-
-    def _keeping(self, classifier: Classifier, size: tuple[int, int]) -> Classifier:
-        return self._variants.setdefault((id(classifier), size), keeping_size(classifier, size))
-
-    def _expected(self, clean: Clean, samples: int) -> Clean:
-        """Give an image as it is under the expectation over a network's randomness."""
-        if samples == 1:
-            return clean
-        classifier = self._variants.setdefault((id(clean.classifier), samples), clean.classifier.expected(samples))
-        logits = classifier.logits(clean.pixels[None])[0]
-        label = int(logits.argmax()) if clean.label_source == "predicted" else clean.label
-        return replace(clean, classifier=classifier, logits=logits, label=label)
 
     def _problem(self, clean: Clean) -> Problem:
         return Problem(clean.classifier, clean.pixels, clean.logits, clean.label, clean.image.sha256, self.run.seed)
@@ -189,7 +174,6 @@ class AttackGrid:
         outcome = answer.outcome
         facts = outcome_facts(clean.pixels, target, outcome)
         facts |= {name: facts[name] * clean.classifier.samples for name in _FREE}
-        saved_class = int(outcome.saved_logits.argmax())
         cell: Cell = case.payload[1]
         after = clean.saw(outcome.saved_logits)
         record = AttackRecord(
@@ -198,7 +182,7 @@ class AttackGrid:
             **(facts | _FREE if answer.implied else facts),
             case=case.id,
             target=clean.classes[target] if target >= 0 else None,
-            adversarial_prediction=clean.classes[saved_class],
+            adversarial_prediction=after["top5"][0].name,
             adversarial_probability=after["probability"],
             adversarial_top5=after["top5"],
             adversarial_margin=after["margin"],
@@ -245,7 +229,7 @@ class AttackGrid:
     def _from_disk(self, clean: Clean, case: Case, before: Mapping[str, Any] | None) -> Attacked:
         """Fill in a result for an eps above one that sufficed in an earlier call."""
         assert before is not None
-        free = {**_FREE, "files": {}, "digests": {}}
+        free = {**_FREE, **_UNASKED, "files": {}, "digests": {}}
         flags = tuple(flag for flag in before["flags"] if flag not in ("already-wrong", "already-there", "renamed"))
         raw = {**before, **free, "case": case.id, "eps": case.axes["eps"], "implied": True, "flags": flags}
         record = AttackRecord.model_validate({name: raw[name] for name in AttackRecord.model_fields})
@@ -263,7 +247,7 @@ class AttackGrid:
         for record in larger:
             if record["eps"] > (least.record.eps or 0):
                 case = Case(record["case"], {name: record[name] for name in AXES})
-                update = {**_FREE, "case": case.id, "eps": record["eps"], "implied": True}
+                update = {**_FREE, **_UNASKED, "case": case.id, "eps": record["eps"], "implied": True}
                 yield Attacked(clean, case, least.record.model_copy(update=update), least.saved, least.saved_logits)
 
 

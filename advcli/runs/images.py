@@ -1,6 +1,7 @@
 """Images as items of a run: listed, read ahead by threads, and seen by each model in its own way."""
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from advcli.core.precision import wide
+from advcli.core.goals import lead
+from advcli.core.precision import exact
 from advcli.core.records import ErrorRecord, Top
 from advcli.core.shapes import Logits, Pixels
 from advcli.errors import ImageError
@@ -26,7 +28,7 @@ from advcli.runs.command import Case, Item, Product
 from advcli.runs.ledger import Looks, looks
 
 Todo = Iterator[tuple[Item, Sequence[Case]]]
-_READERS = 4
+_READERS = max(2, min(8, os.cpu_count() or 2))
 _TOP = 5
 FEW_PANELS = 64  # results of a run up to which every image gets a panel by default
 
@@ -260,8 +262,9 @@ class Clean:
 
     def saw(self, logits: torch.Tensor) -> dict[str, Any]:
         """What the model says of pixels of this image by their logits (K,): probability, top5 and margin."""
-        top = top5(logits, self.classes)
-        return {"probability": top[0].probability, "top5": top, "margin": margin(logits, self.label)}
+        row = exact(logits)
+        top = top5(row, self.classes)
+        return {"probability": top[0].probability, "top5": top, "margin": lead(row, self.label)}
 
 
 def look_at(classifier: Classifier, images: Sequence[Image], model: int) -> list[Clean]:
@@ -277,16 +280,9 @@ def look_at(classifier: Classifier, images: Sequence[Image], model: int) -> list
     return looked
 
 
-def top5(logits: torch.Tensor, classes: Sequence[str]) -> tuple[Top, ...]:
-    """The five most probable classes of one image's logits (K,), the first of equals first."""
-    exact = wide(logits.cpu()).numpy()
-    shifted = np.exp(exact - exact.max())
+def top5(logits: np.ndarray, classes: Sequence[str]) -> tuple[Top, ...]:
+    """The five most probable classes of one image's logits (K,) in float64, the first of equals first."""
+    shifted = np.exp(logits - logits.max())
     probabilities = shifted / shifted.sum()
-    best = np.argsort(-exact, kind="stable")[:_TOP]
+    best = np.argsort(-logits, kind="stable")[:_TOP]
     return tuple(Top.model_construct(name=classes[place], probability=float(probabilities[place])) for place in best)
-
-
-def margin(logits: torch.Tensor, label: int) -> float:
-    """Logit of the label minus the largest other logit, of one image's logits (K,)."""
-    exact = wide(logits.cpu()).numpy()
-    return float(exact[label] - np.delete(exact, label).max())

@@ -48,9 +48,13 @@ class Entry:
 def looks(path: Path) -> Looks | None:
     """Say how a file looks from outside; none where there is no such regular file."""
     try:
-        stat = path.stat()
+        return looks_of(path.stat())
     except (OSError, ValueError):
         return None
+
+
+def looks_of(stat: os.stat_result) -> Looks:
+    """Keep what of a file's state tells that it is the same."""
     return (stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
 
@@ -139,9 +143,7 @@ class Ledger:
     def line(self, key: Key) -> bytes:
         """Read one record back."""
         place, length = self._offsets[key]
-        with (self._out / RECORDS).open("rb") as file:
-            file.seek(place)
-            return file.read(length)
+        return os.pread(self._file.fileno(), length, place)
 
     def sort(self) -> None:
         """Put the lines in an order that does not depend on how the run went: by item, then by case."""
@@ -183,7 +185,7 @@ class Ledger:
 
     def _begin_appending(self) -> None:
         with ExitStack() as opened:
-            file = opened.enter_context((self._out / RECORDS).open("ab"))
+            file = opened.enter_context((self._out / RECORDS).open("a+b"))
             seen = opened.enter_context((self._out / SEEN).open("ab"))
             opened.pop_all()  # both are open: close() closes them
         self._file, self._seen = file, seen

@@ -9,24 +9,27 @@ disk, at once, whatever the work is doing. Memory does not grow with the number 
 import errno
 import hashlib
 import os
-import queue
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
 
 import numpy as np
 
 from advcli.core.records import AnyRecord, ErrorRecord
 from advcli.errors import AdvcliError, UsageError
 from advcli.images.writing import png_bytes, write_atomically
-from advcli.reports.lines import as_record
+from advcli.runs.announcer import Announcer
 from advcli.runs.command import Case, Drawing, Item, Listener, Product
 from advcli.runs.grid import is_renamed, picture_path
-from advcli.runs.ledger import Entry, Ledger, Looks, digest_of, looks
+from advcli.runs.ledger import Entry, Ledger, Looks, digest_of, looks, looks_of
 
-_WRITERS = 2
+_WRITERS = max(1, min(4, (os.cpu_count() or 2) - 1))  # of small pictures one writes thousands a second
+_TOGETHER = 16  # products that a writer takes at a time: threads that wake each other for each one hinder the network
+_GATHERING = 0.02  # seconds for which a record waits for others, to be written to the disk with them
 _WAITING = 64  # products that may wait for a writer; more would be memory, not speed
 _NICENESS = 5  # of the writers: the network goes first
 _REMEMBERED = 4096  # shared pictures; one that is forgotten is written again
@@ -51,11 +54,12 @@ class Stream:
         self._ledger = ledger
         self._folder = folder
         self._listener = listener
-        self._done: queue.Queue[Entry | BaseException | None] = queue.Queue()
+        self._todo: SimpleQueue[Product | None] = SimpleQueue()
+        self._done: SimpleQueue[Entry | BaseException | None] = SimpleQueue()
         self._room = threading.Semaphore(_WAITING)
         self._announcer = Announcer(ledger, order, [case.id for case in cases], listener)
         self._failure: BaseException | None = None
-        self._shared: dict[str, tuple[str, Looks | None]] = {}  # what the model saw, the same for all cases of an item
+        self._shared: dict[str, tuple[str, Looks]] = {}  # what the model saw, the same for all cases of an item
 
     def run(self, products: Iterator[Product]) -> None:
         """Take products until there are no more.
@@ -64,28 +68,37 @@ class Stream:
             UsageError: a picture cannot be written for a reason that concerns all of them, such as a full disk.
         """
         recorder = threading.Thread(target=self._record, name="recorder")
-        recorder.start()
-        writers = ThreadPoolExecutor(_WRITERS, "writer", _step_back)
+        writers = [threading.Thread(target=self._write, name=f"writer-{place}") for place in range(_WRITERS)]
+        for thread in (recorder, *writers):
+            thread.start()
         try:
             for product in products:
                 self._room.acquire()
                 if self._failure is not None:
                     break
-                writers.submit(self._write, product)
+                self._todo.put(product)
         finally:  # an interruption keeps what is finished
-            writers.shutdown()
+            for _ in writers:
+                self._todo.put(None)
+            for thread in writers:
+                thread.join()
             self._done.put(None)
             recorder.join()
         if self._failure is not None:
             raise self._failure
 
-    def _write(self, product: Product) -> None:
-        try:
-            self._done.put(self._written(product))
-        except BaseException as error:  # noqa: BLE001  handed to the thread that can end the run
-            self._done.put(error)
-        finally:
-            self._room.release()
+    def _write(self) -> None:
+        _step_back()
+        ending = False
+        while not ending:
+            products, ending = _taken(self._todo, _TOGETHER)
+            for product in products:
+                try:
+                    self._done.put(self._written(product))
+                except BaseException as error:  # noqa: BLE001  handed to the thread that can end the run
+                    self._done.put(error)
+            if products:
+                self._room.release(len(products))
 
     def _written(self, product: Product) -> Entry:
         """Draw and write the pictures of one product; a name that cannot be written is an error of this one alone."""
@@ -102,26 +115,23 @@ class Stream:
                 if not (isinstance(reason, OSError) and reason.errno in _OF_THE_NAME):
                     raise
                 return Entry(_unwritable(product.item, record, error), product.stat, {})
-            files[kind], digests[kind] = path, digest
-            if seen is not None:
-                pictures[path] = seen
+            files[kind], digests[kind], pictures[path] = path, digest, seen
         for kind, path in product.written.items():
             files[kind], digests[kind] = path, digest_of(self._folder / path)
-            seen = looks(self._folder / path)
-            if seen is not None:
-                pictures[path] = seen
+            there = looks(self._folder / path)
+            if there is not None:
+                pictures[path] = there
         flags = (*record.flags, "renamed") if product.pictures and is_renamed(product.item.identity) else record.flags
         told = record.model_copy(update={"files": files, "digests": digests, "flags": flags})
         return Entry(told, product.stat, pictures)
 
-    def _picture(self, path: str, draw: Drawing, *, shared: bool) -> tuple[str, Looks | None]:
+    def _picture(self, path: str, draw: Drawing, *, shared: bool) -> tuple[str, Looks]:
         """Write one picture, unless it is one that an item's cases share and that is there already."""
         known = self._shared.get(path)
         if known is not None:
             return known
         data = _bytes(draw)
-        write_atomically(self._folder / path, data)
-        written = (hashlib.sha256(data).hexdigest(), looks(self._folder / path))
+        written = (hashlib.sha256(data).hexdigest(), looks_of(write_atomically(self._folder / path, data)))
         if shared:
             if len(self._shared) >= _REMEMBERED:
                 self._shared.clear()
@@ -133,19 +143,13 @@ class Stream:
         self._told([])
         ending = False
         while not ending:
-            entries: list[Entry] = []
-            one = self._done.get()
-            while True:
-                if one is None:
-                    ending = True
-                elif isinstance(one, Entry):
+            taken, ending = _taken(self._done, _WAITING, _GATHERING)
+            entries = []
+            for one in taken:
+                if isinstance(one, Entry):
                     entries.append(one)
                 else:
                     self._failure = self._failure or one
-                try:
-                    one = self._done.get_nowait()
-                except queue.Empty:
-                    break
             if entries and self._failure is None:
                 self._told(entries)
 
@@ -158,46 +162,6 @@ class Stream:
         except BaseException as error:  # noqa: BLE001  handed to the thread that can end the run
             self._failure = error
         return self._failure is None
-
-
-class Announcer:
-    """Tells a listener of records in listing order, as soon as that order allows.
-
-    Args:
-        ledger: where records are read back.
-        order: place of each item in the listing.
-        cases: ids, in their order.
-        listener: hears of every record.
-    """
-
-    def __init__(self, ledger: Ledger, order: Mapping[str, int], cases: Sequence[str], listener: Listener) -> None:
-        self._ledger = ledger
-        self._listener = listener
-        self._cases = {case: place for place, case in enumerate(cases)}
-        self._items = sorted(order, key=order.__getitem__)
-        self._place = 0  # of the item that is to be told of next
-        self._finished: dict[str, set[str | None]] = {}
-        for item, case in ledger.done:  # what an earlier call finished is told of in its place
-            if item in order and case in self._cases:
-                self._finished.setdefault(item, set()).add(case)
-
-    def __call__(self, entries: Sequence[Entry]) -> None:
-        """Tell of records that are on disk now."""
-        for entry in entries:
-            self._finished.setdefault(entry.record.item, set()).add(entry.record.case)
-        if entries:
-            self._listener.finished(len(entries))
-        while self._place < len(self._items) and self._complete(self._items[self._place]):
-            item = self._items[self._place]
-            for case in sorted(self._finished.pop(item, set()), key=lambda case: self._cases.get(case or "", -1)):
-                record = as_record(self._ledger.line((item, case)))
-                if record is not None:
-                    self._listener.record(record)
-            self._place += 1
-
-    def _complete(self, item: str) -> bool:
-        finished = self._finished.get(item, set())
-        return None in finished or finished.issuperset(self._cases)
 
 
 def _unwritable(item: Item, record: AnyRecord, error: AdvcliError) -> ErrorRecord:
@@ -221,3 +185,20 @@ def _step_back() -> None:
     """Let the threads of the network go first, where the system knows priorities of threads."""
     with suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
+def _taken(queue: SimpleQueue[Any], most: int, patience: float = 0.0) -> tuple[list[Any], bool]:
+    """Wait for one, so many seconds for more, and take what is there; say whether the end, none, was among them."""
+    taken: list[Any] = []
+    one = queue.get()
+    if one is not None and patience:
+        time.sleep(patience)
+    while one is not None:
+        taken.append(one)
+        if len(taken) == most:
+            break
+        try:
+            one = queue.get_nowait()
+        except Empty:
+            break
+    return taken, one is None

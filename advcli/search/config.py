@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from advcli.core.attack import norm_of
 from advcli.core.choices import EpsSpace
@@ -36,7 +37,7 @@ class Cell:
     smallest: Quantity | None = None
     surrogate: tuple[str, str] | None = None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Name of the random numbers: the method, its settings, and which use of it this is."""
         again = self.method.occurrence

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from advcli.core.goals import lead
 from advcli.core.grid import SLACK
+from advcli.core.precision import exact
 from advcli.metrics.fidelity import psnr, ssim
 from advcli.search.outcome import Outcome
 
@@ -17,12 +19,11 @@ def sizes(delta: np.ndarray, ending: str = "") -> dict[str, float | int]:
         delta: change of the pixels.
         ending: of the names, such as ``_as_saved``.
     """
-    exact = delta.astype(np.float64)
-    size = np.abs(exact)
+    size = np.abs(delta.astype(np.float64))
     changed = size > SLACK
     return {
         f"linf{ending}": float(size.max(initial=0.0)),
-        f"l2{ending}": float(np.sqrt(np.square(exact).sum())),
+        f"l2{ending}": float(np.sqrt(np.square(size).sum())),
         f"l1{ending}": float(size.sum()),
         f"l0{ending}": int(changed.sum()),
         f"l0_pixels{ending}": int(changed.any(0).sum()),
@@ -37,14 +38,17 @@ def outcome_facts(image: torch.Tensor, target: int, outcome: Outcome) -> dict[st
         target: class to reach, or -1.
         outcome: of the attack.
     """
-    clean, pixels, saved = (tensor.cpu().numpy() for tensor in (image, outcome.pixels, outcome.saved))
+    clean, pixels, saved = (tensor.numpy(force=True) for tensor in (image, outcome.pixels, outcome.saved))
+    as_found = distortion(clean, pixels)
+    same = np.array_equal(pixels, saved)  # as of most one-step attacks: found on the grid of pictures
+    as_saved = as_found if same else distortion(clean, saved)
     return {
         **_verdicts(target, outcome),
         "forward_passes": outcome.forward_passes,
         "backward_passes": outcome.backward_passes,
         "verification_passes": outcome.verification_passes,
-        **distortion(clean, pixels),
-        **distortion(clean, saved, "_as_saved"),
+        **as_found,
+        **{f"{name}_as_saved": value for name, value in as_saved.items()},
     }
 
 
@@ -58,10 +62,9 @@ def distortion(clean: np.ndarray, changed: np.ndarray, ending: str = "") -> dict
 
 
 def _verdicts(target: int, outcome: Outcome) -> dict[str, bool | None]:
-    logits = outcome.logits.numpy()
     return {
         "misclassified": outcome.misclassified,
         "misclassified_as_saved": outcome.misclassified_as_saved,
-        "target_reached": bool(logits[target] > np.delete(logits, target).max()) if target >= 0 else None,
+        "target_reached": lead(exact(outcome.logits), target) > 0 if target >= 0 else None,
         "target_reached_as_saved": outcome.reached_as_saved if target >= 0 else None,
     }

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
-from advcli.core.goals import Goal
-from advcli.core.precision import wide
+from advcli.core.goals import Goal, lead
+from advcli.core.precision import exact, wide
 from advcli.core.shapes import Flags, Logits
 from advcli.models.classifier import CERTAIN
 
@@ -65,11 +66,11 @@ class Outcome:
             target: class to reach, or -1.
         """
         image, logits = image.cpu(), logits.cpu()
-        leave, goal, row = Goal.of(label), Goal.of(label, target), logits[None]
-        return cls(
-            image, image, logits, logits, bool(leave.reached(row)), bool(certain(leave, row)),
-            bool(goal.reached(row)), bool(certain(goal, row)), 0.0, 0, 0, 0, 0,
-        )  # fmt: skip
+        row = exact(logits)
+        least = CERTAIN * float(np.abs(row).max())
+        left = -lead(row, label)
+        reached = left if target < 0 else lead(row, target)
+        return cls(image, image, logits, logits, left > 0, left > least, reached > 0, reached > least, 0.0, 0, 0, 0, 0)
 
     @property
     def rank(self) -> int:

@@ -4,16 +4,16 @@ import dataclasses
 import itertools
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from advcli.core.attack import Attack, Composed, Member, norm_of
-from advcli.core.goals import Goal
+from advcli.core.goals import Goal, is_reached
 from advcli.core.grid import SLACK
 from advcli.core.norms import BALLS
-from advcli.core.precision import wide
+from advcli.core.precision import exact, wide
 from advcli.core.randomness import key
 from advcli.models.classifier import Classifier
 from advcli.search.attempt import Attempt
@@ -98,7 +98,7 @@ def attack_job(problem: Problem, plan: AttackPlan) -> Job[list[Answer]]:
         One answer for each eps of the plan, in order. With ``min_eps_resolution`` one alone: at the smallest eps that
         was found to suffice, or at the largest of the plan where none did.
     """
-    if bool(Goal.of(problem.label, plan.target).reached(problem.logits[None].cpu())):
+    if is_reached(exact(problem.logits), problem.label, plan.target):
         unmoved = Outcome.unmoved(problem.image, problem.logits, problem.label, plan.target)
         smallest = plan.min_eps_resolution is not None
         return [Answer(eps, unmoved) for eps in ((0.0,) if smallest else plan.eps)]
@@ -206,9 +206,10 @@ def _passes(answer: Answer) -> int:
 
 def _stages(problem: Problem, attack: Attack | Composed) -> list[tuple[str, list[Member]]]:
     """Members of one name that follow one another, by their name; a plain attack is its own only member."""
-    if not isinstance(attack, Composed):
-        return [("", [Member("", attack)])]
-    members = attack.members(len(problem.classifier.card.classes))
+    compose = getattr(attack, "members", None)  # asked once an image: isinstance of a protocol is slow
+    if compose is None:
+        return [("", [Member("", cast("Attack", attack))])]
+    members = compose(len(problem.classifier.card.classes))
     return [(name, list(group)) for name, group in itertools.groupby(members, key=lambda member: member.name)]
 
 
@@ -237,6 +238,8 @@ def _aim(problem: Problem, rank: int) -> int:
 
 def _best(problem: Problem, plan: AttackPlan, found: list[Answer]) -> Answer:
     """Choose a success as saved, else in float, the nearest of them; else the highest margin."""
+    if len(found) == 1:
+        return found[0]
     goal = Goal.of(problem.label, plan.target)
 
     def order(answer: Answer) -> tuple[int, float]:

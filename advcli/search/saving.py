@@ -187,4 +187,4 @@ def _course(rows: Rows, kept: Rows) -> list[tuple[float, float, float]]:
 
 def _each(tensor: Tensor) -> list[Tensor]:
     """Rows as tensors of their own: a view would hold all of the batch in memory."""
-    return [row.clone() for row in tensor.cpu().unbind()]
+    return [torch.from_numpy(row.copy()) for row in tensor.numpy(force=True)]

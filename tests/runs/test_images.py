@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from advcli.core.goals import lead
+from advcli.core.precision import exact
 from advcli.images.finding import find
 from advcli.images.labels import Labels
 from advcli.models.loading import ModelRequest
 from advcli.runs.classifiers import ClassifierRequest, choose_block, classifier_for, model_names
-from advcli.runs.images import Reader, Unusable, items_of, look_at, margin, pixels_of, read_ahead, top5
+from advcli.runs.images import Reader, Unusable, items_of, look_at, pixels_of, read_ahead, top5
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +78,12 @@ def test_a_look_says_what_the_network_says(folder, classifier):
         assert one.prediction == one.label == int(logits[place].argmax())
         shares = logits[place].double().softmax(0)
         assert one.facts["probability"] == pytest.approx(float(shares.max()), rel=1e-12)
-        top = [(top.name, top.probability) for top in top5(logits[place], one.classes)]
+        top = [(top.name, top.probability) for top in top5(exact(logits[place]), one.classes)]
         best = shares.topk(5)
         assert [name for name, _ in top] == [one.classes[index] for index in best.indices]
         assert [share for _, share in top] == pytest.approx(best.values.tolist(), rel=1e-12)
         values = logits[place].double()
-        assert margin(logits[place], 3) == float(values[3] - values[[k for k in range(10) if k != 3]].max())
+        assert lead(exact(logits[place]), 3) == float(values[3] - values[[k for k in range(10) if k != 3]].max())
 
 
 @pytest.mark.parametrize(
