@@ -1,7 +1,7 @@
 """Looks for signs that an image withstands an attack because the attack is weak.
 
 The images that an attack did not change are looked at again: their gradients, their answers to noise, the course of
-the search, and attacks that should not do better. All images are shown to random noise.
+the search, and attacks that should not do better. The others are shown to random noise alone.
 
 Source: Pintor et al. 2022, https://arxiv.org/abs/2106.09947, section 3; Carlini et al. 2019,
 https://arxiv.org/abs/1902.06705, section 5.
@@ -55,15 +55,18 @@ class Diagnosis:
     passes: int
 
 
-def diagnose(problem: Problem, plan: AttackPlan, answer: Answer) -> Job[Diagnosis]:
+def diagnose(problem: Problem, plan: AttackPlan, answer: Answer, *, every: bool = True) -> Job[Diagnosis]:
     """Look again at one image after an attack.
 
     Args:
         problem: the image.
         plan: what was attempted.
         answer: what it came to at one eps.
+        every: show random noise to an image that did not withstand, too.
     """
     withstood = not answer.outcome.reached
+    if not withstood and not every:
+        return Diagnosis((), {}, 0)
     controls = _controls(problem, plan, answer.eps, withstood=withstood)
     outcomes: dict[str, Outcome] = yield from _tried(controls)
     passes = sum(one.forward_passes + one.backward_passes for one in outcomes.values())
@@ -72,10 +75,11 @@ def diagnose(problem: Problem, plan: AttackPlan, answer: Answer) -> Job[Diagnosi
         return Diagnosis((), figures, passes)
     found, looked = _looks(problem, plan, answer.eps)
     figures |= found | _course(problem, plan, answer.outcome)
+    climbs = plan.attack.traits.needs == "gradient"
     signs = {
         "zero-gradients": (figures.get("zero_gradients") or 0) >= 0.5,
         "exploding-gradients": (figures.get("steepness") or 0) > _STEEP,
-        "unstable-predictions": (figures.get("instability") or 0) > _STABLE,
+        "unstable-predictions": climbs and (figures.get("instability") or 0) > _STABLE,
         "changing-predictions": (figures.get("disagreement") or 0) > _SAME,
         "no-progress": figures.get("rise") is not None and (figures["rise"] or 0) <= 0,
         "incomplete-optimization": (figures.get("late_rise") or 0) > _LATE,

@@ -67,7 +67,7 @@ def targets_for(attack, label, classes):
 
 
 @pytest.mark.parametrize(("name", "chosen"), EVERY)
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(
     shape=st.sampled_from([(1, 1), (1, 5), (7, 2), (6, 6)]),
     classes=st.sampled_from([2, 3, 10]),
@@ -77,6 +77,7 @@ def test_any_shape_and_number_of_classes_is_attacked_within_bounds(run_attack, n
     within_bounds(run_attack, short(name, **chosen), *linear(shape, classes, seed=seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "chosen"), EVERY)
 def test_a_thousand_classes_are_attacked_within_bounds(run_attack, name, chosen):
     within_bounds(run_attack, short(name, **chosen), *linear((2, 3), 1000))
@@ -113,12 +114,10 @@ class Counter(nn.Module):
 
 
 @pytest.mark.parametrize(("name", "chosen"), EVERY)
-@pytest.mark.parametrize("strength", [0.001, 1.0])
-def test_the_passes_that_are_said_are_those_that_hooks_count(run_attack, name, chosen, strength):
+def test_the_passes_that_are_said_are_those_that_hooks_count(run_attack, name, chosen):
     """With one row at a time nothing is filled; members of a race that are given up are charged by their traits."""
     attack = short(name, **chosen)
-    if strength == 1.0 and isinstance(attack, Composed) and attack.traits.keeps == "first":
-        return
+    strength = 0.001 if isinstance(attack, Composed) else 1.0  # in vain, so that nothing is given up
     classifier, images, label = linear((4, 5), 5, block=1)
     target = targets_for(attack, label, 5)
     eps = max(RADII[norm_of(attack)] * strength, 1.0 if norm_of(attack) == "l0" else 0.0)

@@ -222,6 +222,7 @@ def test_autoattack_is_always_diagnosed(main, photos, out, records):
     assert record["diagnosis"]["passes"] > 0
 
 
+@pytest.mark.slow
 def test_a_time_budget_ends_a_run_that_the_same_command_completes(main, photos, out, tmp_path):
     command = ["attack", photos, "--method", "pgd:steps=10", "--eps", "1/255", "--no-panels"]
     whole = main(*command, "--out", tmp_path / "whole")
@@ -296,3 +297,13 @@ def test_a_radius_of_normalized_pixels_is_converted_and_said(main, photos, out, 
     assert report["settings"]["eps_space"] == "normalized"
     assert any("a normalized eps of 1 is" in text for text in report["preflight"])
     assert main(*command, "--eps-space", "normalized", "--out", out / "none").code == 2
+
+
+@pytest.mark.slow
+def test_a_diagnosed_run_is_the_same_whether_its_radii_come_at_once_or_one_after_the_other(main, photos, out, tmp_path):
+    few = [photos / "cat" / "00.png", photos / "dog" / "00.png"]
+    command = ["attack", *few, "--method", "pgd:steps=4", "--diagnose", "--no-panels"]
+    assert main(*command, "--eps", "1/255,8/255", "--out", tmp_path / "once").code == 0
+    assert main(*command, "--eps", "8/255", "--out", out).code == 0
+    assert main(*command, "--eps", "1/255,8/255", "--out", out).code == 0
+    assert (out / "records.jsonl").read_bytes() == (tmp_path / "once" / "records.jsonl").read_bytes()
