@@ -15,6 +15,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils.parametrizations import _SpectralNorm
 
 from advcli.errors import UsageError
 from advcli.models.folding import fold
@@ -183,7 +184,17 @@ def add_spectral_norm(network: nn.Module, which: str = "conv") -> tuple[str, ...
         raise UsageError(f"--spectral-norm {which!r} matches no layer", f"layers are {', '.join(layers)}")
     for module in chosen.values():
         parametrizations.spectral_norm(module)
+        (made,) = cast("nn.ModuleDict", module.parametrizations)["weight"].children()
+        made.__class__ = _Wide
     return tuple(chosen)
+
+
+class _Wide(_SpectralNorm):
+    """Spectral normalization in float32, also where the network computes in bfloat16 with its three digits."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        with torch.autocast(weight.device.type, enabled=False):
+            return super().forward(weight)
 
 
 def without_parametrizations(network: nn.Module) -> nn.Module:

@@ -136,3 +136,15 @@ def test_plain_weights_say_the_same_and_need_no_parametrization():
     assert sorted(bare.state_dict()) == sorted(names)
     assert torch.equal(bare(pixels), before)
     assert torch.equal(network(pixels), before)
+
+
+def test_normalization_keeps_its_digits_where_the_network_computes_in_bfloat16():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3)).train()
+        add_spectral_norm(network)
+        with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+            for _ in range(60):
+                network(torch.rand(2, 3, 8, 8))
+    bare = without_parametrizations(network.eval())
+    assert [reshaped_norm(bare[place].weight) for place in (0, 2)] == pytest.approx([1, 1], abs=1e-4)
