@@ -223,7 +223,7 @@ class AttackGrid:
                 record = known.record(clean.image.item.identity, other)
                 if record is not None and record["status"] == "ok" and not record["implied"]:
                     records.append(record)
-        reached = [one for one in records if _reached(one)]
+        reached = [one for one in records if _attacked(one)]
         return min(reached, key=lambda one: one["eps"], default=None), records
 
     def _from_disk(self, clean: Clean, case: Case, before: Mapping[str, Any] | None) -> Attacked:
@@ -240,7 +240,7 @@ class AttackGrid:
         self, clean: Clean, found: Sequence[Attacked], larger: Sequence[Mapping[str, Any]]
     ) -> Iterator[Attacked]:
         """Replace results of earlier calls for an eps above one that has now sufficed."""
-        enough = [one for one in found if not one.record.implied and _reached(one.record.model_dump())]
+        enough = [one for one in found if not one.record.implied and _attacked(one.record.model_dump())]
         if not enough:
             return
         least = enough[0]
@@ -277,7 +277,7 @@ def _group(case: Case) -> tuple[object, ...]:
     return (place, cell.name, cell.target, cell.smallest is not None)
 
 
-def _reached(record: Mapping[str, Any]) -> bool:
+def _attacked(record: Mapping[str, Any]) -> bool:
     """Say whether an attack was successful, as saved, on an image that was not at the goal before."""
     verdict = "misclassified" if record["target"] is None else "target_reached"
-    return bool(record[f"{verdict}_as_saved"])
+    return bool(record[f"{verdict}_as_saved"]) and record["restart"] is not None
