@@ -91,6 +91,8 @@ def compare(
         raise UsageError("--probe is of no use without --detect", "add --detect")
     attacks = parse_methods("attack", attack or ["pgd"], "--attack")
     methods = parse_methods("attribution", explain or ["grad-cam", "integrated-gradients"], "--explain")
+    if any(method.name == "transfer" for method in attacks):
+        raise UsageError("compare has no --surrogate, which transfer needs", "use another --attack")
     scores = choices(score, "--score", Score) or ("logit",)
     sizes = quantities(eps, "--eps")
     probes = choices(probe, "--probe", Probe) or (("blur",) if detect else ())

@@ -118,11 +118,10 @@ class Comparer:
         saved = torch.stack([one.saved.to(classifier.device) for one in attacked])
         images = torch.stack([one.pixels for one in clean])
         noisy = equal_noise(images, saved, RowNoise.of(self.seed, digests_of(clean), "equal-noise"))
-        sides = {
+        sides: dict[str, tuple[torch.Tensor, list[torch.Tensor | None]]] = {
             "second": (saved, [one.saved_logits for one in attacked]),
             "noisy": (noisy, [None] * len(clean)),
         }
-        found: dict[tuple[str, Policy], list[list[Explained]]] = {}
         asked = {
             (side, policy): self._questions(classifier, clean, before, policy, *what)
             for side, what in sides.items()

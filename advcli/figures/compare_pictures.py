@@ -181,7 +181,8 @@ def mass_difference(before: Map, after: Map) -> Map:
             return np.zeros_like(before)
         mass /= mass.max()
         shares.append(mass / mass.sum())
-    return (shares[1] - shares[0]).astype(np.float32)
+    moved: Map = (shares[1] - shares[0]).astype(np.float32)
+    return moved
 
 
 def _over(picture: Pixels, one: Explanation, values: Map, top: Mask, explained: str | None) -> Tile:

@@ -131,8 +131,8 @@ def _line(axes: Axes, points: Sequence[Row], color: str, label: str | None) -> N
         axes.plot([], [], "o-", color=color, ms=3.5, label=label)
         return
     eps = [float(row["eps"]) for row in points]
-    ends = [[row[end] if row[end] is not None else row["mean"] for row in points] for end in ("low", "high")]
-    axes.fill_between(eps, *ends, color=color, alpha=0.14, linewidth=0)
+    low, high = ([row[end] if row[end] is not None else row["mean"] for row in points] for end in ("low", "high"))
+    axes.fill_between(eps, low, high, color=color, alpha=0.14, linewidth=0)
     axes.plot(eps, [row["mean"] for row in points], "o-", color=color, ms=3.5, clip_on=False, label=label)
     floor = [
         (where, row["floor_noise"]) for where, row in zip(eps, points, strict=True) if row["floor_noise"] is not None

@@ -52,7 +52,7 @@ def read_scores(records: Path, items: pd.Index, cases: Sequence[str]) -> dict[st
     found: dict[str, dict[Asked, Values]] = {}
     places = {item: place for place, item in enumerate(items)}
     for line in read_lines(records):
-        case, place = line.get("case"), places.get(line["item"])
+        case, place = str(line.get("case")), places.get(line["item"])
         for row in line.get("probes") or () if case in cases and place is not None else ():
             key = (row["probe"], row["explanation"], row["metric"])
             columns = found.setdefault(case, {}).setdefault(key, np.full((3, len(items)), np.nan, np.float32))

@@ -10,11 +10,13 @@ from typing import Any
 
 from advcli.core.fields import presentation
 from advcli.core.records import Record
+from advcli.core.similarities import HEADLINE
 from advcli.reports.lines import read_lines
 
 Line = Mapping[str, Any]
 _KEPT = frozenset({"status", "source", "label_source", "files", "flags", "error"})  # whatever their role
 _DROPPED = frozenset({"settings"})  # long, and said once in the report
+_ON_THE_PAGE = (*HEADLINE, "top_tenth_iou")  # measures of likeness; all are in the files
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 
 
@@ -82,8 +84,10 @@ def _pairs(rows: list[dict[str, Any]]) -> Any:
     ]
     nested: dict[str, dict[str, Any]] = {}
     for row in rows:
+        if row["metric"] not in _ON_THE_PAGE:
+            continue
         name = ", ".join(str(row[key]) for key in ("explanation", *varying))
-        nested.setdefault(name, {})[row["metric"]] = row["value"]
+        nested.setdefault(name, {})[row["metric"]] = None if row["value"] is None else round(row["value"], 3)
     return nested
 
 

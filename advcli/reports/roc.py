@@ -86,4 +86,5 @@ def roc(attacked: Values, clean: Values, grid: Values) -> Values:
     count = len(negative)
     places = np.clip(count - 1 - np.floor(grid * count + 1e-9).astype(int), -1, count - 1)
     cut = np.where(places < 0, -np.inf, negative[places])
-    return (positive[None, :] > cut[:, None]).mean(1)
+    found: Values = (positive[None, :] > cut[:, None]).mean(1)
+    return found
