@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from advcli.core.choices import Precision
 from advcli.core.report import Report
 from advcli.images.reading import decode, fit, read_bytes
 from advcli.images.samples import samples
 from advcli.images.sources import Source
+from advcli.models.card import Card
 from advcli.models.classifier import SMALLEST_STEADY, Classifier
 from advcli.models.devices import pick_device
 from advcli.models.loading import ModelRequest, load_network
@@ -58,7 +60,19 @@ def classifier_for(request: ClassifierRequest) -> Classifier:
         card = replace(card, classes=request.classes, classes_known=True, notes=(*card.notes, note))
     device = torch.device(request.device)
     block = request.block or choose_block(request.listed, card.preprocessing.size, device)
-    precision: Precision = request.precision  # type: ignore[assignment]
+    return prepared(network, card, device, request.precision, block)  # type: ignore[arg-type]
+
+
+def prepared(network: nn.Module, card: Card, device: torch.device, precision: Precision, block: int) -> Classifier:
+    """Make a classifier, and measure how far its kernels move a logit.
+
+    Args:
+        network: in evaluation mode; its parameters are frozen.
+        card: of the network.
+        device: where to compute.
+        precision: of the passes that search.
+        block: rows the network is shown at least or exactly.
+    """
     classifier = Classifier(network, card, device=device, precision=precision, block=block)
     classifier.drift = drift(classifier, network, _photographs(classifier)) if classifier.folded else 0.0
     classifier.certainty = max(classifier.certainty, _MARGIN * classifier.drift)
