@@ -18,6 +18,9 @@ def saliency(
     run: RunOptions,
     score: opt.Scores = None,
     reduce: Annotated[Reduction, typer.Option(metavar="max|sum|l2", help="How three channels become one map.")] = "max",
+    smooth: Annotated[
+        int | None, typer.Option(metavar="N", help="Average over N noisy versions (SmoothGrad).", show_default=False)
+    ] = None,
     class_: opt.Classes = None,
     npy: opt.Arrays = False,
     list_: opt.ListMethods = False,
@@ -27,7 +30,7 @@ def saliency(
     Examples:
       advcli saliency photos/fox.jpg --model resnet18
       advcli saliency photos/ --model resnet18 --score logprob --reduce l2
-      advcli saliency photos/ --class label --npy --out maps
+      advcli saliency photos/ --smooth 25 --class label --npy --out maps
     """
     if list_:
         list_method("attribution", "gradient")
@@ -37,5 +40,5 @@ def saliency(
 
     from advcli.engine.saliency import SaliencyCommand, saliency_config
 
-    config = saliency_config(scores, reduce, classes, arrays=npy)
+    config = saliency_config(scores, reduce, classes, smooth=smooth, arrays=npy)
     carry_out(SaliencyCommand(images.config(model, run.folder("saliency")), config), run, model)

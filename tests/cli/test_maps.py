@@ -15,6 +15,18 @@ def test_saliency_keeps_the_gradient_it_draws(main, photos, out, records):
         assert values.min() >= 0 < values.max()
 
 
+def test_smooth_saliency_is_smoothgrad(main, photos, tmp_path, records):
+    ways = {"saliency": ("--smooth", "6"), "explain": ("--method", "smoothgrad:samples=6,reduce=max")}
+    maps = []
+    for command, options in ways.items():
+        main(command, photos / "cat", "--limit", "1", "--npy", *options, "--out", tmp_path / command)
+        (record,) = records(tmp_path / command).values()
+        maps.append(np.load(tmp_path / command / record["files"]["npy"]))
+    assert np.array_equal(*maps)
+    done = main("saliency", photos / "cat", "--smooth", "0", "--out", tmp_path / "none")
+    assert (done.code, done.err.splitlines()[0]) == (2, "error: --smooth 0 is out of range")
+
+
 def test_loss_is_explained_as_the_negative_log_probability(main, photos, tmp_path, records):
     maps = {}
     for score in ("loss", "logprob"):
