@@ -53,7 +53,7 @@ class Floors:
         ranked = sorted(self.items, key=lambda item: hashlib.sha256(item.identity.encode("utf-8", "replace")).digest())
         self._sample.extend(ranked[:SAMPLE])
         if self.path.exists():
-            self.known.extend(row for row in _read(self.path) if row["sample"] == self._digest)
+            self.known.extend(row for row in _read(self.path) if row.get("sample") == self._digest)
 
     @property
     def _digest(self) -> str:
@@ -130,8 +130,14 @@ def _rows(facts: Mapping[str, object], values: Sequence[Mapping[str, float | Non
         yield {**facts, "metric": name, **mean_intervals(column).row(0)}
 
 
-def _read(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            numbers = {name: float(row[name]) if row[name] else None for name in ("mean", "low", "high")}
-            yield {**row, **numbers, "n": int(row["n"]), "undefined": int(row["undefined"])}
+def _read(path: Path) -> list[Row]:
+    """Read a table that an earlier call wrote; one that cannot be read is made again."""
+    rows: list[Row] = []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                numbers = {name: float(row[name]) if row[name] else None for name in ("mean", "low", "high")}
+                rows.append({**row, **numbers, "n": int(row["n"]), "undefined": int(row["undefined"])})
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return []
+    return rows

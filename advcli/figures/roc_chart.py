@@ -53,6 +53,7 @@ def roc_chart(name: str, rows: Sequence[Row]) -> bytes:
         percent(axes)
         axes.set_ylim(0, 1)
         axes.yaxis.set_major_formatter(axes.xaxis.get_major_formatter())
+        axes.tick_params(axis="x", pad=7)  # clear of the 0 % of the other axis
         axes.set_xlabel("clean pictures flagged")
         axes.set_title("adversarial pictures found", fontsize=10, color=QUIET, pad=4)
         figure.legend(loc="outside lower left", fontsize=9, borderaxespad=0.2)

@@ -98,6 +98,7 @@ def _outcomes(folder: Path) -> dict[str, dict[str, Outcome]]:
     for line in read_lines(folder / "records.jsonl"):
         if line.get("status") == "error" or "prediction" not in line:
             continue
+        files = line.get("files") or {}
         label = line.get("label") if line.get("label_source") in LABELLED else None
         facts = {"label": label, "sha256": line.get("sha256")}
         clean = Outcome(label is None or line["prediction"] == label, said=line["prediction"], picture=None, **facts)
@@ -105,7 +106,7 @@ def _outcomes(folder: Path) -> dict[str, dict[str, Outcome]]:
         after = next((line[name] for name in AFTER if line.get(name) is not None), None)
         if after is not None and line.get("status") == "ok":
             right = clean.right and (not line[LOST] if LOST in line else after == line["prediction"])
-            picture = next((line.get("files", {}).get(kind) for kind in ("adversarial", "masked")), None)
+            picture = next((found_at for kind in ("adversarial", "masked") if (found_at := files.get(kind))), None)
             outcome = Outcome(right, said=after, picture=picture, **facts)
             found.setdefault(str(line["case"]), {})[line["item"]] = outcome
     if not found:
