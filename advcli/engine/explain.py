@@ -5,8 +5,9 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
+from pathlib import Path
 from typing import ClassVar
 
 import pandas as pd
@@ -18,6 +19,7 @@ from advcli.engine._explaining import AXES, ExplainConfig, explain_cases, explai
 from advcli.engine._grading import Grader, Grades
 from advcli.engine._groups import Groups, alike
 from advcli.engine._maps import Explained, explain_images, layers_of
+from advcli.engine._method_sheet import sheet_of
 from advcli.figures.colors import limit_of
 from advcli.figures.grade_charts import grade_charts
 from advcli.figures.map_pictures import map_pictures
@@ -82,7 +84,7 @@ class ExplainCommand:
             **loaded.facts(),
             cases=cases,
             work=explaining.work,
-            summarize=summarize,
+            summarize=partial(summarize, out=config.out),
             columns=COLUMNS,
             axes=AXES,
             settings={**self.config.settings, **self.images.settings},
@@ -236,7 +238,8 @@ def in_photo(box: Box, photo: Photo, shape: tuple[int, ...]) -> Box:
     )
 
 
-def summarize(frame: pd.DataFrame, cases: Mapping[str, Mapping[str, object]]) -> Summary:
+def summarize(frame: pd.DataFrame, cases: Mapping[str, Mapping[str, object]], out: Path) -> Summary:
     """Summarize map records: accuracy of the models, and for each case how many maps are blank, and its figures."""
     figures = summarize_maps(frame, cases)
-    return Summary(figures.values, figures.tables, grade_charts(figures.series))
+    charts = {**grade_charts(figures.series), **sheet_of(out, frame, list(cases))}
+    return Summary(figures.values, figures.tables, charts)

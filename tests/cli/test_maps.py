@@ -140,3 +140,13 @@ def test_the_built_in_samples_need_no_images_at_all(main, out, records):
         "rocket.jpg": "predicted",
         "coffee.png": "predicted",
     }
+
+
+def test_all_methods_are_on_one_sheet_whether_they_came_at_once_or_one_by_one(main, photos, tmp_path):
+    cats = (photos / "cat", "--limit", "2")
+    main("explain", *cats, "--method", "gradient", "--method", "edge", "--out", tmp_path / "once")
+    for method in ("edge", "gradient"):
+        done = main("explain", *cats, "--method", method, "--json", "--out", tmp_path / "twice")
+        assert ("all-methods" in done.json()["figures"]) == (method == "gradient")
+    sheets = [(tmp_path / out / "figures" / "all-methods.svg").read_bytes() for out in ("once", "twice")]
+    assert sheets[0] == sheets[1]
