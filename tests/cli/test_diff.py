@@ -9,14 +9,13 @@ from scipy.stats import binomtest
 ATTACK = ("--method", "fgsm", "--no-panels")
 
 
-@pytest.fixture
-def runs(main, photos, tmp_path):
-    """The same attack at a small eps and at a large one, under one case id."""
-    folders = []
-    for name, seed in (("a", 0), ("b", 1)):
-        folders.append(tmp_path / name)
-        method = f"pgd:steps={1 + 3 * seed}"
-        main("attack", photos, "--method", method, "--eps", "1/255", "--no-panels", "--out", folders[-1])
+@pytest.fixture(scope="module")
+def runs(advcli, photos, tmp_path_factory):
+    """Two attacks of one radius; each run has one case, under another id."""
+    folders = [tmp_path_factory.mktemp("runs") / name for name in ("a", "b")]
+    for folder, steps in zip(folders, (1, 4), strict=True):
+        ask = ("--method", f"pgd:steps={steps}", "--eps", "1/255", "--no-panels", "--limit", 12)
+        advcli("attack", photos, *ask, "--out", folder)
     return folders
 
 
