@@ -1,6 +1,6 @@
 """advcli compare: what a classifier looks at before and after an attack."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,9 +9,12 @@ from advcli.cli.listing import list_layers, list_methods
 from advcli.cli.options import ImageOptions, ModelOptions, RunOptions
 from advcli.cli.parsing import choices, quantities, several
 from advcli.cli.running import carry_out
-from advcli.core.choices import After, Probe, Protocol, Score
+from advcli.core.choices import After, EpsSpace, Probe, Protocol, Score
 from advcli.errors import UsageError
 from advcli.registry import parse_methods, quantity
+
+if TYPE_CHECKING:
+    from advcli.engine._protocols import Design
 
 _STUDY = "Study"
 
@@ -81,10 +84,9 @@ def compare(
         return
     words = several(target, "--target")
     if protocol is not None:
-        from advcli.engine._protocols import design_of
-
-        taken = {"--attack": attack, "--explain": explain, "--eps": eps, "--min-eps": min_eps}
-        design = design_of(protocol, {**taken, "--eps-space": eps_space != "pixel"})
+        design = _design(
+            protocol, {"--attack": attack, "--explain": explain, "--eps": eps, "--min-eps": min_eps}, eps_space
+        )
         attack, explain, eps_space = list(design.attack), list(design.explain), design.eps_space
         eps = design.radii(targeted=any(word != "none" for word in words))
     if probe and not detect:
@@ -117,3 +119,10 @@ def compare(
     question = ExplainConfig(tuple(methods), scores, classes, layer)
     listed = images.config(model, run.folder("compare"))
     carry_out(CompareCommand(listed, threat, question, after, probes, protocol), run, model)
+
+
+def _design(protocol: Protocol, typed: dict[str, object], eps_space: EpsSpace) -> "Design":
+    """Take the design of a protocol, and refuse options that it sets itself."""
+    from advcli.engine._protocols import design_of
+
+    return design_of(protocol, {**typed, "--eps-space": eps_space != "pixel"})
