@@ -27,19 +27,20 @@ def list_method(kind: registry.Kind, name: str) -> None:
 def list_layers(model: ModelOptions) -> None:
     """Print the layers of a model that a map can be read from."""
     from advcli.models.classifier import Classifier
-    from advcli.models.layers import spatial_layers
+    from advcli.models.layers import no_layer, pick_layer, spatial_layers
     from advcli.models.loading import load_network
 
     for request in model.requests():
-        network, card = load_network(request)
+        classifier = Classifier(*load_network(request))
+        default = None if no_layer(classifier) else pick_layer(classifier, None)
         rows = [
             [
                 layer.name,
                 layer.kind,
                 f"{layer.channels} x {layer.height} x {layer.width}",
-                "no gradient" if layer.silent else "",
+                "default" if layer == default else "no gradient" if layer.silent else "",
             ]
-            for layer in spatial_layers(Classifier(network, card))
+            for layer in spatial_layers(classifier)
         ]
         print_table(["layer", "kind", "channels x height x width", ""], rows)
 

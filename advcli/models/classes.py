@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from advcli.errors import UsageError
+from advcli.models.wordnet import index_of_id, is_imagenet
 
 SEPARATORS = str.maketrans("", "", " -_")  # what does not matter when a word is held against a name
 _NEGATIVE = re.compile(r"-\d+")
@@ -20,10 +21,10 @@ def from_file(path: Path) -> tuple[str, ...]:
         path: the file; JSON is told by its first character, ``[`` or ``{``.
 
     Returns:
-        Names in the order of the logits, each once.
+        Names in the order of the logits, each once: ImageNet's usual list has two cranes, of which one gets its index.
 
     Raises:
-        UsageError: the file cannot be read, has another form, or leaves an index out.
+        UsageError: the file cannot be read, has another form, leaves an index out, or gives two classes one name.
     """
     try:
         text = path.read_text(encoding="utf-8-sig").rstrip()
@@ -35,6 +36,12 @@ def from_file(path: Path) -> tuple[str, ...]:
         raise UsageError(f"--classes {path} is empty", FORMS)
     if "" in names:
         raise UsageError(f"--classes {path} has no name for class {names.index('')}", FORMS)
+    if len(set(names)) < len(names) and not is_imagenet(names):  # whose usual list has two cranes and two maillots
+        first = next(name for place, name in enumerate(names) if name in names[:place])
+        places = [str(place) for place, name in enumerate(names) if name == first]
+        raise UsageError(
+            f"--classes {path} calls classes {', '.join(places[:5])} all {first!r}", "give each its own name"
+        )
     return distinct(names)
 
 
@@ -66,7 +73,7 @@ def match(word: str, classes: Sequence[str]) -> int | None:
 
     Returns:
         The class's index: of the very name, else of the only name that differs in nothing that matters, else the index
-        that the word spells. None where there is none of these.
+        that the word spells, or that of ImageNet whose WordNet id it is. None where there is none of these.
     """
     if word in classes:
         return classes.index(word)
@@ -77,7 +84,7 @@ def match(word: str, classes: Sequence[str]) -> int | None:
         return alike[0] if len(alike) == 1 else None
     if word.isascii() and word.isdigit() and len(word) < 10 and int(word) < len(classes):
         return int(word)
-    return None
+    return index_of_id(word, classes)
 
 
 def resolve_class(word: str, classes: Sequence[str]) -> int:

@@ -104,4 +104,5 @@ def test_every_command_has_a_schema(main, command):
 
 def test_layers_of_a_model_are_listed_in_the_order_of_the_network(main):
     text = main("model", "layers").out
+    assert [line.split()[0] for line in text.splitlines() if line.endswith("default")] == ["layer3"]
     assert text.index("layer1") < text.index("layer2") < text.index("layer3")

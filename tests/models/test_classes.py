@@ -53,9 +53,19 @@ def test_a_missing_file_is_named(tmp_path):
         from_file(tmp_path / "nowhere.txt")
 
 
-def test_repeated_names_in_a_file_stand_for_one_logit_each(tmp_path):
+def test_a_name_for_two_classes_is_refused(tmp_path):
     (tmp_path / "classes.txt").write_text("crane\ncat\ncrane\n")
-    assert from_file(tmp_path / "classes.txt") == ("crane", "cat", "crane (2)")
+    with pytest.raises(UsageError, match="calls classes 0, 2 all 'crane'"):
+        from_file(tmp_path / "classes.txt")
+
+
+def test_the_two_cranes_of_imagenets_usual_list_are_told_apart(tmp_path):
+    from torchvision.models import ResNet18_Weights
+
+    names = [name.replace("crane bird", "crane") for name in ResNet18_Weights.DEFAULT.meta["categories"]]
+    (tmp_path / "classes.txt").write_text("\n".join(names))
+    read = from_file(tmp_path / "classes.txt")
+    assert (read[134], read[517]) == ("crane", "crane (517)")
 
 
 def test_made_up_names_are_the_indices():
@@ -120,3 +130,31 @@ def test_a_class_like_no_other_is_answered_with_some_names():
 def test_a_negative_number_is_no_class():
     assert match("-1", ("cat", "dog", "cow")) is None
     assert match("1", ("cat", "dog", "cow")) == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("n01440764", "tench"),
+        ("n02124075", "Egyptian cat"),
+        ("n02012849", "crane (134)"),
+        ("n03126707", "crane (517)"),
+        ("n15075141", "toilet tissue"),
+    ],
+)
+def test_wordnet_ids_mean_the_classes_of_imagenet(word, name):
+    from torchvision.models import ResNet18_Weights
+
+    names = list(ResNet18_Weights.DEFAULT.meta["categories"])
+    names[134], names[517] = "crane (134)", "crane (517)"
+    assert names[match(word, names)] == name
+
+
+def test_a_wordnet_id_that_is_not_imagenets_or_for_other_classes_means_nothing():
+    from torchvision.models import ResNet18_Weights
+
+    names = ResNet18_Weights.DEFAULT.meta["categories"]
+    assert match("n00000001", names) is None
+    assert match("n01440764", ANIMALS) is None
+    assert match("n01440764", names[::-1]) is None
+    assert match("n01440764", ("n01440764", "other")) == 0

@@ -145,3 +145,38 @@ def test_a_network_that_leaves_while_it_computes_is_a_model_error(tmp_path, refu
         "import sys, torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        sys.exit(3)\n"
     )
     assert "fails on pictures of 8 x 8" in refused(ModelError, f"{tmp_path}/leaver.py:Net", size=8).message
+
+
+LINEAR = """
+import os, torch
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = torch.nn.Linear(3, 4)
+    def forward(self, x):
+        {line}
+        return self.head(x.mean((2, 3)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("os.chdir('/')", "the working directory"),
+        ("torch.set_default_dtype(torch.float64)", "the default dtype"),
+        ("torch.set_grad_enabled(True)", "whether gradients are computed"),
+    ],
+)
+def test_a_network_that_changes_the_process_when_it_is_called_is_refused(tmp_path, refused, line, what):
+    (tmp_path / "rude.py").write_text(LINEAR.format(line=line))
+    before = Path.cwd()
+    assert f"changes {what} when it is called" in refused(ModelError, f"{tmp_path}/rude.py:Net", size=8).message
+    assert Path.cwd() == before
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_weights_in_another_dtype_are_named(tmp_path, refused):
+    (tmp_path / "double.py").write_text(
+        "import torch\ntorch.set_default_dtype(torch.float64)\n" + LINEAR.format(line="")
+    )
+    assert "float32, weights float64" in refused(ModelError, f"{tmp_path}/double.py:Net", size=8).hint

@@ -141,3 +141,22 @@ def test_a_checkpoint_that_contains_itself_holds_no_state_dict(tmp_path, refused
     loop["model"] = loop
     torch.save(loop, tmp_path / "loop.pt")
     assert "holds no state dict" in refused(ModelError, tmp_path / "loop.pt", arch="cifar-resnet20").message
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda tensor: tensor.to(torch.complex64), "complex"),
+        (lambda tensor: tensor.to("meta"), "without values"),
+        (lambda tensor: tensor.to_sparse(), "not dense"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants")
+def test_weights_that_no_network_takes_are_refused_by_name(resnet20, refused, change, reason):
+    network, path = resnet20
+    state = network.state_dict()
+    state["linear.weight"] = change(state["linear.weight"])
+    torch.save(state, path)
+    error = refused(ModelError, path, arch="cifar-resnet20")
+    assert f"has weights that are {reason}" in error.message
+    assert error.message.endswith("linear.weight")

@@ -150,6 +150,8 @@ def _header(metadata: dict[str, str], path: Path) -> Header:
 
 def _parse(metadata: dict[str, str]) -> Header:
     classes = json.loads(metadata["classes"])
+    if classes is not None and len({str(name) for name in classes}) < len(classes):
+        raise ValueError("two classes have one name")
     interpolation = metadata["interpolation"]
     if interpolation not in get_args(Interpolation):
         raise ValueError(f"interpolation {interpolation!r}")

@@ -3,15 +3,12 @@
 import ast
 import hashlib
 import importlib.util
-import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-import torch
 from torch import nn
 
 from advcli.errors import ModelError, UsageError
@@ -19,6 +16,7 @@ from advcli.models.loading.checkpoints import read_state_dict
 from advcli.models.loading.found import Found
 from advcli.models.loading.pickles import beside
 from advcli.models.loading.state_dicts import fill
+from advcli.models.loading.surroundings import put_back
 
 
 def is_custom(name: str) -> bool:
@@ -50,7 +48,7 @@ def build(name: str, weights: str | None, *, trust: bool, option: str = "--model
         hint = f"write {option} {name}:FUNCTION" + (f"; it defines {', '.join(known)}" if known else "")
         raise UsageError(f"{option} {name} does not say which function", hint)
     digest = _sha256(path)
-    with beside(path.resolve()), _undone():
+    with beside(path.resolve()), put_back():
         network = _network(_run(path, digest), path, attribute)
     notes = [f"own code from {path}, SHA-256 {digest}"]
     if weights is not None:
@@ -67,18 +65,6 @@ def _definitions(path: Path) -> list[str]:
         return []
     kinds = (ast.FunctionDef, ast.ClassDef)
     return [node.name for node in body if isinstance(node, kinds) and not node.name.startswith("_")]
-
-
-@contextmanager
-def _undone() -> Iterator[None]:
-    """Put back what the code may have changed for the whole process: default dtype, gradients, working directory."""
-    folder, dtype, gradients = Path.cwd(), torch.get_default_dtype(), torch.is_grad_enabled()
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(dtype)
-        torch.set_grad_enabled(gradients)
-        os.chdir(folder)
 
 
 def _sha256(path: Path) -> str:

@@ -10,6 +10,7 @@ from advcli.models import classes
 from advcli.models.card import Card, Preprocessing
 from advcli.models.loading.found import Found
 from advcli.models.loading.request import ModelRequest
+from advcli.models.loading.surroundings import put_back
 
 PROBE_ROWS = 2  # one row would let networks pass that only ever take one
 
@@ -79,14 +80,30 @@ def _count_logits(network: nn.Module, preprocessing: Preprocessing, name: str) -
     height, width = preprocessing.size
     grey = torch.full((PROBE_ROWS, 3, height, width), 0.5)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), put_back() as changed:
             logits = network(grey)
     except (Exception, SystemExit) as error:  # a network's forward is somebody's code and may raise anything
         reason = str(error).partition("\n")[0] or type(error).__name__
-        hint = f"it was shown {PROBE_ROWS} RGB pictures; if it takes another size, give --size"
+        hint = _other_dtype(network) or (
+            f"it was shown {PROBE_ROWS} RGB pictures; if it takes another size, give --size"
+        )
         raise ModelError(f"{name} fails on pictures of {height} x {width}: {reason}", hint) from error
+    if changed:
+        hint = "take that out of its forward: everything else in the process depends on it"
+        raise ModelError(f"{name} changes {' and '.join(changed)} when it is called", hint)
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != PROBE_ROWS or logits.shape[1] < 2:
         what = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
         hint = "wrap it so that it returns logits alone, at least two: --model FILE.py:FUNCTION"
         raise ModelError(f"{name} gives {what} for {PROBE_ROWS} pictures, not logits ({PROBE_ROWS}, K)", hint)
     return logits.shape[1]
+
+
+def _other_dtype(network: nn.Module) -> str:
+    """Say what to do about weights that are not float32, as pictures are; empty where all are."""
+    kinds = {str(one.dtype).removeprefix("torch.") for one in network.parameters() if one.is_floating_point()}
+    others = sorted(kinds - {"float32"})
+    return (
+        f"pictures are float32, weights {', '.join(others)}: return network.float(), or cast in forward"
+        if others
+        else ""
+    )

@@ -53,10 +53,23 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], name: str, path: Path)
     differences = _differences(_shapes(network.state_dict()), _shapes(state))
     if differences:
         raise ModelError(f"{path} does not fit {name}: {differences}", suggestion(state, but=name))
+    unfit = {name: kind for name, tensor in state.items() if (kind := _unfit(tensor))}
+    if unfit:
+        first = next(iter(unfit))
+        raise ModelError(f"{path} has weights that are {unfit[first]}: {first}", "save them as plain dense tensors")
     try:
         network.load_state_dict(dict(state), strict=True)
     except RuntimeError as error:
         raise ModelError(f"{path} does not fit {name}: {error}", suggestion(state, but=name)) from error
+
+
+def _unfit(tensor: Tensor) -> str:
+    """Say why a tensor is none that a network can take, whatever its shape; empty where it is one."""
+    if tensor.is_complex():
+        return "complex"
+    if tensor.is_meta:
+        return "without values (on the device meta)"
+    return "" if tensor.layout == torch.strided else f"not dense ({str(tensor.layout).removeprefix('torch.')})"
 
 
 def suggestion(state: Mapping[str, Tensor], but: str = "") -> str:
