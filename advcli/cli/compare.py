@@ -72,7 +72,6 @@ def compare(
 
     Examples:
       advcli compare --out demo
-      advcli compare photos/ --model resnet18 --attack pgd:steps=20 --score prob
       advcli compare photos/ --eps 1/255,4/255 --score logit,prob --after both
       advcli compare photos/ --protocol seed-003 --detect --probe blur,jpeg
     """

@@ -59,7 +59,7 @@ def _diff(
 
     Examples:
       advcli run diff plain/ hardened/
-      advcli run diff plain/ hardened/ --json | jq '.cases[] | {case, difference, p_holm}'
+      advcli run diff plain/ hardened/ --json | jq '.cases[].difference'
     """
     from advcli.cli.diffing import diff
 
