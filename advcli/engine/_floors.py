@@ -4,6 +4,7 @@ import csv
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from advcli.reports.bootstrap import mean_intervals
 from advcli.reports.tables import write_csv
 from advcli.runs.command import Case, Item
 from advcli.runs.images import Image, Reader, look_at, read_ahead
+from advcli.runs.ledger import looks
 
 SAMPLE = 100  # images whose clean maps are paired
 FLOORS = "floors.csv"
@@ -55,9 +57,11 @@ class Floors:
         if self.path.exists():
             self.known.extend(row for row in _read(self.path) if row.get("sample") == self._digest)
 
-    @property
+    @cached_property
     def _digest(self) -> str:
-        names = "\n".join(item.identity for item in self._sample)
+        """Of the names and sizes of the sample's files."""
+        seen = [(item, looks(item.file) if item.file else None) for item in self._sample]
+        names = "\n".join(f"{item.identity} {stat[0] if stat else 0}" for item, stat in seen)
         return hashlib.sha256(names.encode("utf-8", "replace")).hexdigest()[:16]
 
     def keep(self, maps: Iterable[Sequence[Explained]]) -> None:
