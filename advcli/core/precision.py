@@ -22,7 +22,15 @@ def exact(row: Tensor) -> np.ndarray:
     What is said of one image after another is computed with numpy: on a few numbers it is several times quicker than
     torch, and it keeps the interpreter, for which the threads that read and write files wait.
     """
-    return row.numpy(force=True).astype(np.float64)
+    return array_of(row).astype(np.float64)
+
+
+def array_of(tensor: Tensor) -> np.ndarray:
+    """Give a tensor without gradient as an array on the CPU, which shares its memory where it is there already.
+
+    ``Tensor.numpy(force=True)`` does the same, but lets other threads have the interpreter several times on the way.
+    """
+    return (tensor if tensor.is_cpu else tensor.cpu()).numpy()
 
 
 def by_row(compute: Callable[..., Tensor], *tensors: Tensor) -> Tensor:

@@ -170,8 +170,6 @@ class AttackRecord(ImageRecord):
     l1_as_saved: Number = shown("l1 as saved", "figure")
     l0_as_saved: int | None = shown("l0 as saved", "figure")
     l0_pixels_as_saved: int | None = shown("l0 pixels as saved", "figure")
-    ssim_as_saved: Number = shown("SSIM as saved", "figure")
-    psnr_as_saved: Number = shown("PSNR as saved", "figure", unit="dB")
 
 
 class MapRecord(ImageRecord):

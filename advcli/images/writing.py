@@ -101,7 +101,11 @@ def to_bytes(pixels: "Tensor") -> np.ndarray:
         uint8 (H, W, 3), contiguous: each value the nearest of k / 255.
     """
     # numpy, for it is quicker than torch on a small picture and never hands the interpreter to another thread
-    levels = np.rint(pixels.numpy(force=True).astype(np.float32, copy=False) * np.float32(255))
+    from advcli.core.precision import array_of  # this module is imported where torch is not
+
+    levels = np.rint(
+        array_of(pixels.detach() if pixels.requires_grad else pixels).astype(np.float32, copy=False) * np.float32(255)
+    )
     return np.ascontiguousarray(np.clip(levels, 0, 255).astype(np.uint8).transpose(1, 2, 0))
 
 

@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 WINDOW = 7  # pixels of a side of the window
 _C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]
@@ -30,14 +29,16 @@ def ssim(first: NDArray[np.float32], second: NDArray[np.float32]) -> float | Non
         return None
     if np.array_equal(first, second):
         return 1.0
-    one, other = first.astype(np.float64), second.astype(np.float64)
-    means = [_inner(values) for values in (one, other, one * one, other * other, one * other)]
-    mean_one, mean_other, square_one, square_other, product = means
+    maps = np.empty((5, *first.shape))
+    maps[0], maps[1] = first, second
+    np.square(maps[:2], out=maps[2:4])
+    np.multiply(maps[0], maps[1], out=maps[4])
+    mean_one, mean_other, square_one, square_other, product = _window_means(maps)
+    between = mean_one * mean_other
+    alone = mean_one * mean_one + mean_other * mean_other
     unbiased = _PLACES / (_PLACES - 1)
-    variances = unbiased * (square_one - mean_one**2 + square_other - mean_other**2)
-    covariance = unbiased * (product - mean_one * mean_other)
-    over = (2 * mean_one * mean_other + _C1) * (2 * covariance + _C2)
-    under = (mean_one**2 + mean_other**2 + _C1) * (variances + _C2)
+    over = (2 * between + _C1) * (2 * unbiased * (product - between) + _C2)
+    under = (alone + _C1) * (unbiased * (square_one + square_other - alone) + _C2)
     return float((over / under).mean())
 
 
@@ -52,8 +53,10 @@ def psnr(first: NDArray[np.float32], second: NDArray[np.float32]) -> float | Non
     return 10 * math.log10(1 / error) if error else None
 
 
-def _inner(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means (C, H - 6, W - 6) over the windows that lie inside."""
-    edge = WINDOW // 2
-    means: NDArray[np.float64] = uniform_filter(values, (0, WINDOW, WINDOW))
-    return means[:, edge:-edge, edge:-edge]
+def _window_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means (..., H - 6, W - 6) over the windows that lie inside: seven values are three pairs and one."""
+    pairs = values[..., :-1, :] + values[..., 1:, :]
+    rows = pairs[..., :-5, :] + pairs[..., 2:-3, :] + pairs[..., 4:-1, :] + values[..., 6:, :]
+    pairs = rows[..., :-1] + rows[..., 1:]
+    both: NDArray[np.float64] = pairs[..., :-5] + pairs[..., 2:-3] + pairs[..., 4:-1] + rows[..., 6:]
+    return both / _PLACES

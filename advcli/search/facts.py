@@ -7,7 +7,7 @@ import torch
 
 from advcli.core.goals import lead
 from advcli.core.grid import SLACK
-from advcli.core.precision import exact
+from advcli.core.precision import array_of, exact
 from advcli.metrics.fidelity import psnr, ssim
 from advcli.search.outcome import Outcome
 
@@ -38,26 +38,16 @@ def outcome_facts(image: torch.Tensor, target: int, outcome: Outcome) -> dict[st
         target: class to reach, or -1.
         outcome: of the attack.
     """
-    clean, pixels, saved = (tensor.numpy(force=True) for tensor in (image, outcome.pixels, outcome.saved))
-    as_found = distortion(clean, pixels)
-    same = np.array_equal(pixels, saved)  # as of most one-step attacks: found on the grid of pictures
-    as_saved = as_found if same else distortion(clean, saved)
+    clean, pixels, saved = (array_of(tensor) for tensor in (image, outcome.pixels, outcome.saved))
     return {
         **_verdicts(target, outcome),
         "forward_passes": outcome.forward_passes,
         "backward_passes": outcome.backward_passes,
         "verification_passes": outcome.verification_passes,
-        **as_found,
-        **{f"{name}_as_saved": value for name, value in as_saved.items()},
-    }
-
-
-def distortion(clean: np.ndarray, changed: np.ndarray, ending: str = "") -> dict[str, float | int | None]:
-    """Say how far a picture (3, H, W) is from the clean one: in every norm, and as it looks; see ``sizes``."""
-    return {
-        **sizes(changed - clean, ending),
-        f"ssim{ending}": ssim(clean, changed),
-        f"psnr{ending}": psnr(clean, changed),
+        **sizes(pixels - clean),
+        **sizes(saved - clean, "_as_saved"),
+        "ssim": ssim(clean, pixels),
+        "psnr": psnr(clean, pixels),
     }
 
 

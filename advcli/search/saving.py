@@ -16,6 +16,7 @@ from torch import Tensor
 from advcli.core.attack import Attack
 from advcli.core.goals import Goal
 from advcli.core.grid import LEVELS, beyond, to_grid
+from advcli.core.precision import array_of
 from advcli.core.rows import Rows
 from advcli.core.shapes import Flags
 from advcli.models.classifier import Classifier
@@ -187,4 +188,4 @@ def _course(rows: Rows, kept: Rows) -> list[tuple[float, float, float]]:
 
 def _each(tensor: Tensor) -> list[Tensor]:
     """Rows as tensors of their own: a view would hold all of the batch in memory."""
-    return [torch.from_numpy(row.copy()) for row in tensor.numpy(force=True)]
+    return [torch.from_numpy(row.copy()) for row in array_of(tensor)]

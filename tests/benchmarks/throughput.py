@@ -87,7 +87,7 @@ def _folder(options: argparse.Namespace, temporary: Path) -> Path:
     """The images as PNG files: those of an .npz (N, H, W, 3), or a folder as it is."""
     if options.data.is_dir():
         return options.data
-    stored = np.load(options.data)
+    stored = dict(np.load(options.data))  # once: an .npz is unpacked anew for every look at an array
     folder = temporary / "images"
     names = [str(label) for label in range(int(stored["labels"].max()) + 1)]
     for place in range(options.images):
