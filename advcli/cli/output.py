@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _FEW = 16  # results that are listed one by one
 _LONGEST = 24  # rows of a table, but for the cases, that are shown
+_IN_FILES = "_tests"  # ending of tables that no terminal shows: pairs of pairs
 _WRONG = "✗ "
 _TOLD = ("sign", "advice")  # sentences of a diagnosis, which stand in the warnings
 Line = Mapping[str, Any]
@@ -209,7 +210,7 @@ def _show_rows(name: str, rows: Sequence[Line], report: "Report") -> None:
         rows = _side_by_side(rows)
     elif all("source" in row and "target" in row for row in rows):
         title, rows = f"{name}: attack success rate in %, the picture's class by target", _by_target(rows)
-    if name != "cases" and len(rows) > _LONGEST:
+    if name.endswith(_IN_FILES) or (name != "cases" and len(rows) > _LONGEST):
         data().write(f"\n{title}: {whole:,} rows, in {report.tables.get(name, 'report.json')}\n")
         return
     axes = set(report.axes) if name == "cases" else set()

@@ -12,7 +12,7 @@ from advcli.errors import AdvcliError, NoInputError, UsageError
 from advcli.models.loading import ModelRequest, custom, load_network, requests_for
 from advcli.runs.classifiers import model_names
 from advcli.runs.grid import natural
-from advcli.runs.ledger import digest_of
+from advcli.runs.holding import digest_of
 from advcli.spectra.reading import read_shapes
 from advcli.spectra.weights import fingerprint_of, listed_layers
 

@@ -17,8 +17,8 @@ from advcli.models.classifier import Classifier
 from advcli.reports.bootstrap import mean_intervals
 from advcli.reports.tables import write_csv
 from advcli.runs.command import Case, Item
+from advcli.runs.holding import looks
 from advcli.runs.images import Image, Reader, look_at, read_ahead
-from advcli.runs.ledger import looks
 
 SAMPLE = 100  # images whose clean maps are paired
 FLOORS = "floors.csv"

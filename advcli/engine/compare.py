@@ -33,8 +33,9 @@ from advcli.reports.attack_figures import FIGURES
 from advcli.reports.compare_figures import COLUMNS, SIMILARITIES, summarize_comparisons
 from advcli.reports.tables import write_long_similarity
 from advcli.runs.command import Case, Item, Known, Prepared, Product, RunConfig, Summary
+from advcli.runs.holding import Looks
 from advcli.runs.images import Image, ImageConfig, Reader, Todo, Unusable, read_ahead
-from advcli.runs.ledger import RECORDS, Looks
+from advcli.runs.ledger import RECORDS
 from advcli.runs.life import run
 from advcli.runs.loaded import Loaded
 from advcli.search.config import AttackConfig

@@ -23,7 +23,7 @@ from advcli.figures.film_files import require
 from advcli.images.writing import write_atomically
 from advcli.runs.command import Case, Drawing, Item, Known, Prepared, Product, RunConfig
 from advcli.runs.grid import case_id, numbered
-from advcli.runs.ledger import looks
+from advcli.runs.holding import looks
 from advcli.runs.life import run
 from advcli.spectra.pool import Answer, Pool, Request
 from advcli.spectra.spectrum import LayerSpectrum

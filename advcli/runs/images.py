@@ -25,7 +25,7 @@ from advcli.models.classes import match
 from advcli.models.classifier import Classifier
 from advcli.models.loading import ModelRequest
 from advcli.runs.command import Case, Item, Product
-from advcli.runs.ledger import Looks, looks
+from advcli.runs.holding import Looks, looks
 
 Todo = Iterator[tuple[Item, Sequence[Case]]]
 _READERS = max(2, min(8, os.cpu_count() or 2))

@@ -25,7 +25,8 @@ from advcli.images.writing import png_bytes, write_atomically
 from advcli.runs.announcer import Announcer
 from advcli.runs.command import Case, Drawing, Item, Listener, Product
 from advcli.runs.grid import is_renamed, picture_path
-from advcli.runs.ledger import Entry, Ledger, Looks, digest_of, looks, looks_of
+from advcli.runs.holding import Looks, digest_of, looks, looks_of
+from advcli.runs.ledger import Entry, Ledger
 
 _WRITERS = max(1, min(4, (os.cpu_count() or 2) - 1))  # of small pictures one writes thousands a second
 _TOGETHER = 16  # products that a writer takes at a time: threads that wake each other for each one hinder the network
