@@ -30,7 +30,18 @@ def looks_of(stat: os.stat_result) -> Looks:
 
 
 class Holds:
-    """Says of each line of an earlier call whether it still holds, and remembers items whose file has changed."""
+    """Says of each line of an earlier call whether it still holds, and remembers items whose file has changed.
+
+    Args:
+        out: folder of the run.
+        model: class of the records.
+        items: of this call, by identity.
+        axes: id to public values for each case of this call.
+        seen: digest of a line to what ``.seen.jsonl`` keeps of it.
+
+    Attributes:
+        changed: identities of items whose file is not what it was.
+    """
 
     def __init__(
         self,
