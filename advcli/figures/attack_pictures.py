@@ -30,7 +30,7 @@ def attack_pictures(before: Pixels, after: Pixels, record: AttackRecord, *, pane
     pictures: dict[str, Drawing] = {
         "original": lambda: before,
         "adversarial": lambda: after,
-        "difference": lambda: difference(before, after, scale_limit(record.norm, record.eps))[0],
+        "difference": lambda: difference(before, after, scale_limit(record.norm, record.eps, before.size))[0],
     }
     if panel:
         pictures["panel"] = partial(attack_panel, before, after, record)
@@ -50,7 +50,7 @@ def attack_subtitle(record: AttackRecord) -> str:
 
 def attack_tiles(before: Pixels, after: Pixels, record: AttackRecord) -> list[Tile]:
     """Show original, perturbation and adversarial picture with what the classifier says."""
-    shown, times = difference(before, after, scale_limit(record.norm, record.eps))
+    shown, times = difference(before, after, scale_limit(record.norm, record.eps, before.size))
     unchanged = np.array_equal(before, after)
     linf = record.linf_as_saved if record.linf_as_saved is not None else record.linf
     l2 = record.l2_as_saved if record.l2_as_saved is not None else record.l2
