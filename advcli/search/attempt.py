@@ -23,6 +23,8 @@ class Attempt:
         key: of the random numbers, from ``core.randomness.key``.
         donor: (3, H, W) where the attack begins at a donor; none otherwise.
         queries: forward and backward passes that the attempt may cost at most; none for the flow's own bound.
+        part: share of all that may be tried on the image that this attempt is, for the progress that is shown.
+        before: share that was tried before it.
     """
 
     classifier: Classifier
@@ -35,3 +37,5 @@ class Attempt:
     key: tuple[int, ...] = field(kw_only=True)
     donor: Tensor | None = None
     queries: int | None = None
+    part: float = 1.0
+    before: float = 0.0

@@ -148,12 +148,19 @@ def _radius(problem: Problem, plan: AttackPlan, answer: Answer) -> float:
 def _at(problem: Problem, plan: AttackPlan, eps: float) -> Generator[Any, Any, Answer]:
     """Try all stages and their restarts while the image survives."""
     found: list[Answer] = []
-    for name, members in _stages(problem, plan.attack):
-        for restart in range(getattr(members[0].attack, "restarts", 1)):
+    stages = _stages(problem, plan.attack)
+    restarts = [getattr(members[0].attack, "restarts", 1) for _, members in stages]
+    works = [[_work(member.attack) for member in members] for _, members in stages]
+    whole, tried = sum(count * sum(work) for count, work in zip(restarts, works, strict=True)), 0.0
+    for (name, members), count, work in zip(stages, restarts, works, strict=True):
+        for restart in range(count):
             left = None if plan.queries is None else plan.queries - sum(map(_passes, found))
             if left is not None and left <= 0:
                 return _best(problem, plan, found)
             attempts = [_attempt(problem, plan, member, restart, eps, left) for member in members]
+            attempts = [dataclasses.replace(one, part=part / whole) for one, part in zip(attempts, work, strict=True)]
+            attempts[0] = dataclasses.replace(attempts[0], before=tried / whole)
+            tried += sum(work)
             outcomes = yield from _tried(attempts, plan, left)
             found += [Answer(eps, outcome, stage=name or None, restart=restart) for outcome in outcomes]
             if plan.attack.traits.keeps == "first" and found[-1].outcome.reached_as_saved:
@@ -211,6 +218,12 @@ def _stages(problem: Problem, attack: Attack | Composed) -> list[tuple[str, list
         return [("", [Member("", cast("Attack", attack))])]
     members = compose(len(problem.classifier.card.classes))
     return [(name, list(group)) for name, group in itertools.groupby(members, key=lambda member: member.name)]
+
+
+def _work(attack: Attack) -> int:
+    """Passes that an attack takes at most, as far as its settings say, to weigh its share of the progress."""
+    steps = getattr(attack, "steps", None) or getattr(attack, "queries", None) or 1
+    return max(1, int(steps)) * max(1, sum(attack.traits.cost))
 
 
 def _attempt(problem: Problem, plan: AttackPlan, member: Member, restart: int, eps: float, left: int | None) -> Attempt:

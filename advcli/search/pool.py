@@ -59,12 +59,14 @@ class Pool:
         self._ended: list[tuple[Rows, Rows]] = []
         self._ended_since = 0.0
         self._count = 0
+        self._parts: dict[int, tuple[float, float]] = {}  # by number: share of the image's work before, and its own
 
     def add(self, attempts: Iterable[Attempt], *, ahead: bool = False) -> list[int]:
         """Take attempts in, behind those that wait or ahead of them; give their numbers."""
         numbered = []
         for attempt in attempts:
             numbered.append((self._count, attempt))
+            self._parts[self._count] = (attempt.before, attempt.part)
             self._count += 1
         if ahead:
             self._waiting.extendleft(reversed(numbered))
@@ -75,6 +77,7 @@ class Pool:
     def drop(self, number: int) -> bool:
         """Forget an attempt whose outcome nobody needs; say whether it was still under way."""
         before = len(self)
+        self._parts.pop(number, None)
         self._waiting = deque(one for one in self._waiting if one[0] != number)
         if self._moving is not None:
             rows, kept = self._moving
@@ -92,11 +95,13 @@ class Pool:
 
     @property
     def share(self) -> float:
-        """Of the steps of the rows under way, how much is done, in rows."""
+        """How much of what may be tried on their images is done of the attempts that wait or are under way."""
+        done = sum(before for before, _ in self._parts.values())
         if self._moving is None:
-            return 0.0
+            return done
         rows, kept = self._moving
-        return float((rows.age / kept.limit.clamp(min=1)).sum())
+        shares = (rows.age / kept.limit.clamp(min=1)).tolist()
+        return done + sum(self._parts[one][1] * share for one, share in zip(rows.index.tolist(), shares, strict=True))
 
     def ages(self) -> dict[int, int]:
         """Steps made by each attempt that waits or is under way, by its number."""
@@ -177,7 +182,10 @@ class Pool:
             return []
         rows, kept = (Rows.join(parts) for parts in zip(*self._ended, strict=True))
         self._ended = []
-        return list(zip(rows.index.tolist(), self.saving.settle(rows, kept), strict=True))
+        numbers = rows.index.tolist()
+        for number in numbers:
+            del self._parts[number]
+        return list(zip(numbers, self.saving.settle(rows, kept), strict=True))
 
 
 def new_rows(entering: list[tuple[int, Attempt]], device: torch.device, queries: int | None) -> Rows:

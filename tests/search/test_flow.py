@@ -5,9 +5,11 @@ import copy
 import pytest
 import torch
 
+from advcli.attacks.autoattack import Autoattack
 from advcli.attacks.pgd import Pgd
 from advcli.core.attack import Traits
 from advcli.search.flow import Race, drive, flow
+from advcli.search.plans import AttackPlan, Problem, attack_job
 
 SETTINGS = [("linf", 1.0), ("l2", 16.0), ("l1", 150.0)]
 
@@ -209,3 +211,16 @@ def test_the_callers_tensors_and_generators_stay_as_they_were(trained, attempts)
     drive(made)
     assert torch.equal(trained.images, before)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_stages_of_an_attack_add_up_to_one_image(trained):
+    attack = Autoattack(version="quick", steps=4, queries=20)
+    image, label = trained.images[0], int(trained.labels[0])
+    problem = Problem(trained.classifier, image, trained.classifier.logits(image[None])[0], label, "0" * 64, 0)
+    heard = []
+    plan = AttackPlan(attack, "autoattack", eps=(1e-4,))  # too little: every stage makes all its steps
+    (found,) = flow(iter([attack_job(problem, plan)]), batch_size=4, on_progress=heard.append)
+    assert not found[0].outcome.reached_as_saved
+    assert len({round(share, 6) for share in heard}) > 10
+    assert heard == sorted(heard[:-1]) + [0.0]
+    assert max(heard) <= 1 + 1e-9
