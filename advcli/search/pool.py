@@ -5,6 +5,7 @@ and another takes its place at once. The pool measures success, distance and cos
 word for any of them.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -96,11 +97,11 @@ class Pool:
     @property
     def share(self) -> float:
         """How much of what may be tried on their images is done of the attempts that wait or are under way."""
-        done = sum(before for before, _ in self._parts.values())
+        done = math.fsum(before for before, _ in self._parts.values())
         if self._moving is None:
             return done
         rows, kept = self._moving
-        shares = (rows.age / kept.limit.clamp(min=1)).tolist()
+        shares: list[float] = (rows.age / kept.limit.clamp(min=1)).tolist()
         return done + sum(self._parts[one][1] * share for one, share in zip(rows.index.tolist(), shares, strict=True))
 
     def ages(self) -> dict[int, int]:

@@ -222,5 +222,5 @@ def test_the_stages_of_an_attack_add_up_to_one_image(trained):
     (found,) = flow(iter([attack_job(problem, plan)]), batch_size=4, on_progress=heard.append)
     assert not found[0].outcome.reached_as_saved
     assert len({round(share, 6) for share in heard}) > 10
-    assert heard == sorted(heard[:-1]) + [0.0]
+    assert heard == [*sorted(heard[:-1]), 0.0]
     assert max(heard) <= 1 + 1e-9
