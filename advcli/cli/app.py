@@ -1,6 +1,5 @@
 """The application: its subcommands, and the one place where errors become exit codes."""
 
-import os
 import sys
 import warnings
 from typing import Annotated, NoReturn
@@ -11,12 +10,13 @@ import advcli
 from advcli.cli import commands, model_group, run_group
 from advcli.cli.help import FrontPage, Page
 from advcli.cli.housekeeping import tidy
-from advcli.cli.streams import Terminated, data, protected, terminable
+from advcli.cli.streams import OutputLost, Terminated, data, protected, terminable
 from advcli.cli.wording import one_line
 from advcli.errors import AdvcliError
 
 OUR_FAULT = 70
 INTERRUPTED = 130
+OUTPUT_LOST = 2
 PIPE_CLOSED = 141
 TERMINATED = 143
 MODEL_UNUSABLE = 5
@@ -75,13 +75,13 @@ def _quiet_kind(word: str) -> tuple[str, ...]:
 def _run(arguments: list[str], *, debug: bool) -> int:
     try:
         code = app(arguments, prog_name="advcli", standalone_mode=False)
+        data().flush()
     except AdvcliError as error:
         return _tell(error.message, error.hint, error.exit_code, debug=debug)
     except (KeyboardInterrupt, typer.Abort):
         return _tell("interrupted; what was finished is kept", "the same command goes on from there", INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), data().fileno())  # or closing the stream would fail once more
-        return PIPE_CLOSED
+    except OutputLost as lost:
+        return _tell_lost(lost.reason)
     except Terminated:
         return TERMINATED
     except SystemExit as stop:  # none of ours: the network's own code, or a library
@@ -90,6 +90,14 @@ def _run(arguments: list[str], *, debug: bool) -> int:
     except Exception as error:  # noqa: BLE001  the last resort: whatever it is, the user gets a line, not a traceback
         return _tell_unforeseen(error, arguments, debug=debug)
     return code if isinstance(code, int) else 0
+
+
+def _tell_lost(reason: str) -> int:
+    """Tell that standard output takes no more; a reader that has gone knows."""
+    if not reason:
+        return PIPE_CLOSED
+    hint = "send it elsewhere, or free space; a run keeps what it finished"
+    return _tell(f"standard output cannot be written: {reason}", hint, OUTPUT_LOST)
 
 
 def _tell_unforeseen(error: Exception, arguments: list[str], *, debug: bool) -> int:

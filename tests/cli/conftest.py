@@ -46,6 +46,23 @@ def advcli():
     return call
 
 
+@pytest.fixture(scope="session")
+def forked():
+    """Call the program in a process that is really ended, without the imports: see ``forking``."""
+    program = Path(__file__).with_name("forking.py")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, program], stdin=pipe, stdout=pipe, env=environment, text=True) as process:
+
+        def call(cwd, arguments, stdout="kept", stderr="kept", sent=0, after=0.0):
+            words = {"arguments": list(map(str, arguments)), "cwd": str(cwd), "stdout": stdout, "stderr": stderr}
+            process.stdin.write(json.dumps({**words, "signal": int(sent), "after": after}) + "\n")
+            process.stdin.flush()
+            return Finished(*json.loads(process.stdout.readline()))
+
+        yield call
+
+
 @pytest.fixture
 def main(monkeypatch, capfd):
     """Call the entry point in this process, which spares the imports; exit code and streams are the real ones."""
