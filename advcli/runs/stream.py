@@ -10,7 +10,6 @@ import errno
 import hashlib
 import os
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -193,7 +192,7 @@ def _taken(queue: SimpleQueue[Any], most: int, patience: float = 0.0) -> tuple[l
     taken: list[Any] = []
     one = queue.get()
     if one is not None and patience:
-        time.sleep(patience)
+        threading.Event().wait(patience)
     while one is not None:
         taken.append(one)
         if len(taken) == most:
