@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from advcli.cli import commands
 from advcli.cli.app import app
 from advcli.core.randomness import key
+from advcli.models import zoo
 from advcli.models.classifier import Classifier
 from advcli.models.loading import ModelRequest, load_network
 from advcli.registry import names
@@ -60,24 +61,26 @@ def test_the_readme_gives_the_two_commands_of_the_set_up(readme):
     assert "    python3 -m venv .venv && .venv/bin/pip install -q '.[test]' && .venv/bin/pytest -n auto\n" in readme
 
 
-def test_the_card_of_the_built_in_network_is_about_the_network_that_ships():
-    network, card = load_network(ModelRequest())
-    words = (ROOT / "advcli" / "models" / "zoo" / "cifar10-resnet20.md").read_text()
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_card_of_a_built_in_network_is_about_the_network_that_ships(name):
+    network, card = load_network(ModelRequest(name))
+    words = (ROOT / "advcli" / "models" / "zoo" / f"{name}.md").read_text()
     assert Classifier(network, card).fingerprint in words
 
 
-def test_the_built_in_network_is_as_good_as_its_card_says():
+@pytest.mark.parametrize(("name", "expected"), [("cifar10-resnet20", 464), ("cifar10-resnet20-robust", 338)])
+def test_a_built_in_network_is_as_good_as_its_card_says(name, expected):
     folder = ROOT.parent / "shared" / "data" / "cifar10-png" / "test"
     if not folder.exists():
         pytest.skip("the exact CIFAR-10 test pictures are not here")
     from advcli.images.datasets import load_labelled
 
-    network, card = load_network(ModelRequest())
+    network, card = load_network(ModelRequest(name))
     classifier = Classifier(network, card)
     found = load_labelled([folder], 32, card.classes)
     pixels = torch.from_numpy(found.images).permute(0, 3, 1, 2).float() / 255
     right = int((classifier.logits(pixels).argmax(1) == torch.from_numpy(found.labels)).sum())
-    assert (right, len(found)) == (464, 508)
+    assert (right, len(found)) == (expected, 508)
 
 
 def test_the_readme_names_every_room(readme):

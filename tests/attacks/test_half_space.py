@@ -23,7 +23,7 @@ from advcli.registry import implementation, names
 
 BATCHES = (1, 2, 7, 33)
 # Settings of attacks that would make hundreds of steps or queries.
-SHORTER = {"steps": 12, "restarts": 2, "queries": 30, "gradient_queries": 10, "population": 20}
+SHORTER = {"steps": 12, "restarts": 2, "queries": 30, "gradient_queries": 10, "population": 20, "search_steps": 4}
 # What is known of an attack in a norm: the radius, in distances to the boundary, at which it surely crosses; or in
 # words why nothing is.
 KNOWN = {
@@ -67,6 +67,8 @@ def configured(name, **settings):
     short = {key: most for key, most in SHORTER.items() if isinstance(defaults.get(key), int) and defaults[key] > most}
     if name == "autoattack":  # whose settings stand for those of its version
         short = {"steps": SHORTER["steps"], "queries": SHORTER["queries"]}
+    if name == "hopskipjump":  # each of whose steps takes many queries
+        short["steps"] = 4
     return made(**{**short, **settings})
 
 

@@ -111,14 +111,15 @@ def test_sigterm_keeps_what_is_finished_and_leaves_with_143(photos, out, records
 
 @pytest.mark.slow
 def test_an_interrupted_run_says_what_it_kept_and_how_to_go_on(photos, out):
+    slowly = ["--method", "pgd:steps=20", "--no-early-exit", "--batch-size", "1"]
     running = subprocess.Popen(
-        [sys.executable, "-m", "advcli", "compare", str(photos), "--batch-size", "1", "--out", str(out)],
+        [sys.executable, "-m", "advcli", "attack", str(photos), *slowly, "--out", str(out)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
     ledger = out / "records.jsonl"
     deadline = time.monotonic() + 120
-    while not (ledger.exists() and ledger.read_bytes().count(b"\n") >= 4):
+    while not (ledger.exists() and ledger.read_bytes().count(b"\n") >= 2):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
