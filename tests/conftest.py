@@ -22,6 +22,7 @@ install_import_hook(
 
 # ruff: noqa: E402  the hook above only sees what is imported after it
 import copy
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,12 @@ hypothesis.settings.load_profile("repeatable")
 
 MEAN, STD = (0.45, 0.5, 0.55), (0.2, 0.25, 0.3)  # that the trained network is used to
 DUAL = {"linf": 1, "l2": 2, "l1": float("inf")}  # the norm of the gradient that goes with each norm of the step
+
+
+def pytest_configure():
+    """Let runs be interrupted also where a shell started the tests in the background, with SIGINT ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
