@@ -85,6 +85,8 @@ def attack(
 ) -> AttackResult:
     """Attack images in memory, just as ``advcli attack`` attacks files.
 
+    Random numbers are keyed by the seed and the pixels, where the command line has the bytes of the file.
+
     Args:
         classifier: from ``load``, or a module that takes pixels in [0, 1].
         images: pixels in [0, 1], (N, 3, H, W) or one (3, H, W); or uint8, also (N, H, W, 3); or a loader that gives
@@ -108,7 +110,8 @@ def attack(
     digests = digests_of(pixels)
     cell = _cell(seen, method, eps, target)
     targets = targets_of(seen, target, logits, held, seed, digests)
-    plans = [AttackPlan(cell.method.build(), cell.name, int(one), (_radius(cell),), queries=queries) for one in targets]
+    made, radii = cell.method.build(), (_radius(cell),)
+    plans = [AttackPlan(made, cell.name, int(one), radii, queries=queries) for one in targets]
 
     def job(place: int) -> Job[tuple[int, Answer]]:
         problem = Problem(seen, pixels[place], logits[place], int(held[place]), digests[place], seed)

@@ -1,22 +1,18 @@
 """advcli compare: what a classifier looks at before and after an attack."""
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from advcli.cli import method_options as opt
 from advcli.cli.listing import list_layers, list_methods
 from advcli.cli.options import ImageOptions, ModelOptions, RunOptions
 from advcli.cli.parsing import choices, quantities, several
 from advcli.cli.running import carry_out
-from advcli.core.choices import After, EpsSpace, Probe, Protocol, Score
+from advcli.core.choices import EpsSpace, Probe, Protocol, Score
 from advcli.errors import UsageError
 from advcli.registry import parse_methods, quantity
 
 if TYPE_CHECKING:
     from advcli.engine._protocols import Design
-
-_STUDY = "Study"
 
 
 def compare(
@@ -32,38 +28,10 @@ def compare(
     score: opt.Scores = None,
     layer: opt.Layer = None,
     class_: opt.Classes = None,
-    after: Annotated[
-        After,
-        typer.Option(
-            metavar="same|own|both",
-            help="Explain the same class on the adversarial picture, the one it is taken for, or both.",
-        ),
-    ] = "same",
-    detect: Annotated[
-        bool,
-        typer.Option(
-            "--detect",
-            rich_help_panel=_STUDY,
-            help="Ask whether the maps give the attack away, without the clean image.",
-        ),
-    ] = False,
-    probe: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="blur|jpeg|bit-depth|noise[,...]",
-            rich_help_panel=_STUDY,
-            help="Slight change under which --detect compares the maps of one picture.",
-            show_default="blur",
-        ),
-    ] = None,
-    protocol: Annotated[
-        Protocol | None,
-        typer.Option(
-            metavar="seed-003",
-            rich_help_panel=_STUDY,
-            help="Repeat a design: FGSM at five normalized eps; SmoothGrad, Grad-CAM, guided backprop.",
-        ),
-    ] = None,
+    after: opt.AfterClass = "same",
+    detect: opt.Detect = False,
+    probe: opt.Probes = None,
+    protocol: opt.Repeated = None,
     early_exit: opt.EarlyExit = True,
     queries: opt.Queries = None,
     list_: opt.ListMethods = False,

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from advcli import registry
-from advcli.core.choices import EpsSpace
+from advcli.core.choices import After, EpsSpace, Protocol
+
+_STUDY = "Study"  # title of the options that turn compare into an experiment of its own
 
 
 def _methods(option: str, kind: registry.Kind, what: str, default: str) -> Any:
@@ -111,6 +113,38 @@ Classes = Annotated[
         metavar="predicted|label|second|CLASS|A,B:difference",
         help="The class whose score is explained, or why A and not B; repeat for several.",
         show_default="predicted",
+    ),
+]
+AfterClass = Annotated[
+    After,
+    typer.Option(
+        metavar="same|own|both",
+        help="Explain the same class on the adversarial picture, the one it is taken for, or both.",
+    ),
+]
+Detect = Annotated[
+    bool,
+    typer.Option(
+        "--detect",
+        rich_help_panel=_STUDY,
+        help="Ask whether the maps give the attack away, without the clean image.",
+    ),
+]
+Probes = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="blur|jpeg|bit-depth|noise[,...]",
+        rich_help_panel=_STUDY,
+        help="Slight change under which --detect compares the maps of one picture.",
+        show_default="blur",
+    ),
+]
+Repeated = Annotated[
+    Protocol | None,
+    typer.Option(
+        metavar="seed-003",
+        rich_help_panel=_STUDY,
+        help="Repeat a design: FGSM at five normalized eps; SmoothGrad, Grad-CAM, guided backprop.",
     ),
 ]
 Ensemble = Annotated[
