@@ -1,5 +1,6 @@
 """Explain a batch by several methods: what they can share is computed once, in memory that does not grow."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -68,7 +69,7 @@ def explain_batch(
     """Explain a batch of images in every way that is requested.
 
     Requests for one target share their passes: gradient, input x gradient and Grad-CAM together cost one forward and
-    one backward pass.
+    one backward pass. A method that keeps fp32 (``Traits.fp32``) shares the passes of those that do too.
 
     Args:
         classifier: what to explain.
@@ -95,11 +96,12 @@ def explain_batch(
     found: list[list[Explanation]] = [[] for _ in requests]
     for start in range(0, len(pixels), size):
         rows = slice(start, start + size)
-        view = _shared_view(classifier, pixels[rows], watching)
-        for place in _by_target(requests):
-            request = replace(watching[place], target=requests[place].target[rows])
-            found[place].append(_explained(view, request, noise[place][rows]))
-        view.close()
+        for own, places in _by_precision(classifier, requests):
+            view = _shared_view(own, pixels[rows], [watching[place] for place in places])
+            for place in _by_target(requests, places):
+                request = replace(watching[place], target=requests[place].target[rows])
+                found[place].append(_explained(view, request, noise[place][rows]))
+            view.close()
     return [_joined(parts) for parts in found]
 
 
@@ -113,6 +115,20 @@ def traits_of(method: Method) -> Traits:
     if not isinstance(traits, Traits):
         raise ContractError(f"the module of {method.name} has no TRAITS; see attributions/__init__.py")
     return traits
+
+
+def kept_in_fp32(methods: Sequence[Method], precision: str) -> list[str]:
+    """Say which methods do not work in the precision of a run; nothing where all do.
+
+    Args:
+        methods: of the run; a name is told once.
+        precision: of the run.
+    """
+    names = dict.fromkeys(method.name for method in methods if traits_of(method).fp32)
+    if precision == "fp32" or not names:
+        return []
+    keep = "keeps fp32: its map" if len(names) == 1 else "keep fp32: their maps"
+    return [f"{', '.join(names)} {keep} would rank the pixels otherwise in {precision}"]
 
 
 def _with_layers(classifier: Classifier, request: Request) -> Request:
@@ -131,9 +147,19 @@ def _shared_view(classifier: Classifier, pixels: Pixels, requests: Sequence[Requ
     return View(classifier, pixels, watch=watch, gradient=any(traits_of(one.method).gradient for one in requests))
 
 
-def _by_target(requests: Sequence[Request]) -> list[int]:
-    """Order the requests so that those for one target stand together: a view keeps one cotangent's gradients."""
-    left, order = list(range(len(requests))), []
+def _by_precision(classifier: Classifier, requests: Sequence[Request]) -> list[tuple[Classifier, list[int]]]:
+    """Divide the requests into those that work in the classifier's precision and those that keep fp32."""
+    exact = copy.copy(classifier)
+    exact.precision = "fp32"
+    groups: list[tuple[Classifier, list[int]]] = [(classifier, []), (exact, [])]
+    for place, request in enumerate(requests):
+        groups[classifier.precision != "fp32" and traits_of(request.method).fp32][1].append(place)
+    return [group for group in groups if group[1]]
+
+
+def _by_target(requests: Sequence[Request], places: Sequence[int]) -> list[int]:
+    """Order requests so that those for one target stand together: a view keeps one cotangent's gradients."""
+    left, order = list(places), []
     while left:
         same = [place for place in left if requests[place].target.same_as(requests[left[0]].target)]
         order += same

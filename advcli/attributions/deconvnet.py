@@ -14,7 +14,7 @@ from advcli.core.shapes import Maps
 from advcli.models.rectifiers import no_relu
 from advcli.models.view import View
 
-TRAITS = Traits(watches="relus")
+TRAITS = Traits(watches="relus", fp32=True)
 
 refusal = no_relu
 

@@ -18,7 +18,7 @@ from advcli.images.crops import sample_crops
 from advcli.models.card import Preprocessing
 from advcli.models.view import View
 
-TRAITS = Traits(linear={})
+TRAITS = Traits(linear={}, fp32=True)
 
 
 def expected_gradients(

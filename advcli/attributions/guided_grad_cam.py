@@ -16,7 +16,7 @@ from advcli.models.layers import Layer, no_layer
 from advcli.models.rectifiers import no_relu
 from advcli.models.view import View
 
-TRAITS = Traits(watches="layer")
+TRAITS = Traits(watches="layer", fp32=True)
 
 
 def refusal(classifier: Classifier) -> str | None:

@@ -20,7 +20,7 @@ from advcli.models.view import View
 Baseline = Literal["black", "white", "grey", "mean", "blur", "noise"]
 Rule = Literal["midpoint", "gauss-legendre", "trapezoid", "left", "right"]
 
-TRAITS = Traits(linear={})
+TRAITS = Traits(linear={}, fp32=True)
 
 _INCOMPLETE = 0.05  # completeness gap from which a map is flagged
 _PLAIN: dict[str, float] = {"black": 0.0, "white": 1.0, "grey": 0.5}

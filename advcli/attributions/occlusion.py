@@ -21,7 +21,7 @@ Fill = Literal["mean", "grey", "zero", "random", "blur"]
 Windows = Literal["equal", "captum"]
 Spans = list[tuple[int, int]]
 
-TRAITS = Traits(linear={})
+TRAITS = Traits(linear={}, fp32=True)
 
 _PLAIN: dict[str, float] = {"zero": 0.0, "grey": 0.5}
 _ACROSS = 7  # windows side by side by default, as large as 32 of 224 pixels

@@ -20,6 +20,9 @@ class Traits:
         linear: settings under which its map is linear in the score, so that the map of ``loss`` is minus that of
             ``logprob``; an empty mapping where it always is, none where it never is.
         class_free: its map does not depend on the class or the score, so that one map stands for all of them.
+        fp32: it is computed in fp32 whatever precision the run has: from bf16 its map would rank the pixels otherwise,
+            with a mean Spearman correlation below .99 on one of the networks that were measured (the built-in ones, and
+            the untrained ResNet-18 of ``tests/benchmarks/explain.py``).
 
     Raises:
         ContractError: ``watches`` is none of the three.
@@ -29,6 +32,7 @@ class Traits:
     watches: Watched | None = None
     linear: Mapping[str, object] | None = None
     class_free: bool = False
+    fp32: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a misspelt value."""

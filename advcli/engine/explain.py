@@ -13,6 +13,7 @@ from typing import ClassVar
 import pandas as pd
 import torch
 
+from advcli.attributions._run import kept_in_fp32
 from advcli.core.records import MapRecord, Record
 from advcli.core.report import Report
 from advcli.engine._explaining import AXES, ExplainConfig, explain_cases, explained_class
@@ -81,7 +82,7 @@ class ExplainCommand:
         everything = [(item, cases) for item in loaded.items]
         explaining = Explaining(self, config, loaded.classifiers, loaded.batch_size, panels, everything)
         return Prepared(
-            **loaded.facts(),
+            **loaded.facts(kept_in_fp32(self.config.methods, config.precision)),
             cases=cases,
             work=explaining.work,
             summarize=partial(summarize, out=config.out),

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from advcli.attributions._run import kept_in_fp32
 from advcli.core.precision import wide
 from advcli.core.records import MaskRecord, Record
 from advcli.core.report import Report
@@ -71,7 +72,7 @@ class MaskCommand:
         panels = self.images.draws_panels(len(loaded.items) * len(cases))
         masking = Masking(self, config, loaded.classifiers, loaded.batch_size, panels)
         return Prepared(
-            **loaded.facts(),
+            **loaded.facts(kept_in_fp32(self.config.explain.methods, config.precision)),
             cases=cases,
             work=masking.work,
             summarize=summarize,

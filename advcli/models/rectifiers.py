@@ -62,8 +62,13 @@ class Rectifying(TorchFunctionMode):
         if ceiling is None:
             return func(*args, **named)
         self.rerouted += 1
+        if self.rule == "guided":  # the ReLU's own derivative, of the positive part of all that comes back to it
+            rectified = func(*args, **named)
+            if rectified.requires_grad:
+                rectified.register_hook(lambda gradient: gradient.clamp(min=0))
+            return rectified
         value = named["input"] if "input" in named else args[0]
-        rectified = _Rectified.apply(value, self.rule, ceiling)
+        rectified = _Deconvolved.apply(value, ceiling)
         in_place = name.endswith("_") or named.get("inplace") or any(one is True for one in args[1:])
         return value.copy_(rectified) if in_place else rectified
 
@@ -86,22 +91,18 @@ def no_relu(classifier: Classifier) -> str | None:
     )
 
 
-class _Rectified(torch.autograd.Function):
-    """max(z, 0), at most a ceiling, with the derivative of a rule."""
+class _Deconvolved(torch.autograd.Function):
+    """max(z, 0), at most a ceiling, that passes back what is positive, wherever z lies."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor, rule: Rule, ceiling: float) -> Tensor:
+    def forward(_ctx: Any, value: Tensor, ceiling: float) -> Tensor:
         """Rectify; the result is a new tensor, also for a call in place, which copies it back."""
-        ctx.save_for_backward((value > 0) & (value < ceiling))
-        ctx.rule = rule
         return value.clamp(0, ceiling)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        """Pass on what the rule lets through."""
-        (active,) = ctx.saved_tensors
-        positive = gradient.clamp(min=0)
-        return positive * active if ctx.rule == "guided" else positive, None, None
+    def backward(_ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Pass on what is positive."""
+        return gradient.clamp(min=0), None
 
 
 def _ceiling(name: str, args: Sequence[Any], named: Mapping[str, Any]) -> float | None:
