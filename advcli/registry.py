@@ -28,7 +28,7 @@ Kind = Literal["attack", "attribution"]
 _FOLDERS: dict[Kind, str] = {"attack": "attacks", "attribution": "attributions"}
 # What the engine fills in for an attribution that asks for it; see attributions/__init__.py.
 FILLED_IN = frozenset({"layer", "noise", "notes", "flags"})
-MANY = 10_000_000  # the largest whole number that a setting takes where it names no bounds
+MANY = 10_000_000  # the largest number that a setting takes where it names no bounds
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ def _bounded(setting: Setting) -> Any:
     if (given := setting.range) is not None:
         low, high = (None if math.isinf(end) else end for end in (given.low, given.high))
         return typing.Annotated[setting.type, Field(ge=low, le=high)]
-    bounds = Field(ge=1, le=MANY) if setting.type is int else Field(gt=0)
+    bounds = Field(ge=1, le=MANY) if setting.type is int else Field(gt=0, le=MANY)
     return typing.Annotated[setting.type, bounds]
 
 

@@ -75,6 +75,8 @@ def _quiet_kind(word: str) -> tuple[str, ...]:
 def _run(arguments: list[str], *, debug: bool) -> int:
     try:
         code = app(arguments, prog_name="advcli", standalone_mode=False)
+        if code == INTERRUPTED:  # what typer makes of an interruption that came before there was anything to keep
+            raise KeyboardInterrupt
         data().flush()
     except AdvcliError as error:
         return _tell(error.message, error.hint, error.exit_code, debug=debug)

@@ -214,11 +214,12 @@ class RunOptions:
         )
 
     def refuse_contradictions(self) -> None:
-        """Refuse two forms of output at once.
+        """Refuse two forms of output at once, and a kind of pictures that is empty or given twice.
 
         Raises:
-            UsageError: they exclude one another.
+            UsageError: they exclude one another, or the kind means nothing.
         """
+        parsing.several(self.only, "-q")
         if sum((self.json, self.jsonl, self.quiet)) > 1:
             raise UsageError("--json, --jsonl and --quiet exclude one another", "choose one")
 

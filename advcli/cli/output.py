@@ -15,6 +15,7 @@ from advcli.cli.options import RunOptions
 from advcli.cli.streams import data
 from advcli.cli.tables import Cell, print_table
 from advcli.cli.wording import counted, one_line
+from advcli.errors import UsageError
 
 if TYPE_CHECKING:
     from advcli.core.fields import Presentation
@@ -114,16 +115,25 @@ def _lines(out: Path) -> Iterator[dict[str, Any]]:
 
 
 def _print_paths(out: Path, kinds: Sequence[str]) -> None:
-    """Print each picture's path once; with ``kinds`` those of these kinds only."""
+    """Print each picture's path once; with ``kinds`` those of these kinds only.
+
+    Raises:
+        UsageError: there are pictures, but none of a kind that was asked for.
+    """
     told: set[str] = set()  # of one item: cases share pictures, items do not
     item = None
+    known: set[str] = set()
     for line in _lines(out):
         if line["item"] != item:
             item, told = line["item"], set()
+        known.update(line["files"])
         for kind, file in line["files"].items():
             if (not kinds or kind in kinds) and file not in told:
                 told.add(file)
                 data().write(f"{out / file}\n")
+    missing = [kind for kind in kinds if kind not in known]
+    if missing and known:
+        raise UsageError(f"-q={missing[0]}: the run has no such pictures", f"it has {', '.join(sorted(known))}")
 
 
 def _show_records(out: Path, command: "Command") -> None:

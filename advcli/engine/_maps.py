@@ -140,6 +140,23 @@ def layers_of(classifier: Classifier, names: str | None) -> tuple[Layer, ...]:
     return pick_layers(classifier, names)
 
 
+def require_layers(cases: Sequence[Case], classifiers: Sequence[Classifier], names: str | None) -> None:
+    """Find the layers that cases will watch, before any image is looked at.
+
+    Args:
+        cases: of ``explain_cases``.
+        classifiers: of this call.
+        names: of the layers to watch, or none for the default.
+
+    Raises:
+        UsageError: a model has no such layer, or none that gives a map.
+    """
+    for case in cases:
+        place, cell = case.payload
+        if any(part.method.asks_for("layer") for part in cell.parts):
+            layers_of(classifiers[place], names)
+
+
 _Part = tuple[object, ...]
 
 

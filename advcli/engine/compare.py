@@ -20,6 +20,7 @@ from advcli.engine._detecting import Detector
 from advcli.engine._explaining import ExplainConfig, explain_cases
 from advcli.engine._floors import FLOORS, Floors
 from advcli.engine._groups import Groups
+from advcli.engine._maps import require_layers
 from advcli.engine.attack import endings
 from advcli.figures.compare_pictures import Explanation, compare_pictures
 from advcli.figures.comparison_charts import comparison_charts
@@ -103,6 +104,7 @@ class CompareCommand:
         loaded = Loaded.of(self.images, config, before)
         cases, skipped = attack_cases(self.attack, loaded.classifiers, loaded.first)
         explanations, left_out = explain_cases(self.explain, loaded.classifiers, loaded.first)
+        require_layers(explanations, loaded.classifiers, self.explain.layer)
         panels = self.images.draws_panels(len(loaded.items) * len(cases))
         grid = AttackGrid(loaded.classifiers, cases, self.attack, config, loaded.batch_size)
         maps = CleanMaps(8 * loaded.batch_size)

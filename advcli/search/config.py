@@ -163,7 +163,8 @@ class AttackConfig:
             The cells, and a sentence for each combination that makes no sense.
 
         Raises:
-            UsageError: an eps beyond the bound of its norm, or a target that the model does not have.
+            UsageError: an eps beyond the bound of its norm, a resolution above eps, or a target that the model does not
+                have.
         """
         cells: list[Cell] = []
         skipped: list[str] = []
@@ -178,7 +179,7 @@ class AttackConfig:
                     skipped.append("; ".join(_misfit(method, word)))
             for target in dict.fromkeys(targets):
                 for eps in self._radii(method, norm, card):
-                    smallest = self._in_pixels(self.min_eps, norm, card) if eps is not None and self.min_eps else None
+                    smallest = None if eps is None else self._resolution(eps, norm, card)
                     seen = surrogate if method.name == TRANSFER else None
                     cells.append(Cell(method, norm, eps, target, smallest, seen))
             if self.eps and not uses_eps(method):
@@ -196,6 +197,18 @@ class AttackConfig:
             check_eps(norm or "linf", eps, size)
         ordered = sorted({eps.value: eps for eps in reversed(given)}.values(), key=lambda eps: eps.value)
         return ordered[-1:] if self.min_eps else ordered
+
+    def _resolution(self, eps: Quantity, norm: Norm | None, card: Card) -> Quantity | None:
+        """Turn ``--min-eps`` into pixel units; none without."""
+        if self.min_eps is None:
+            return None
+        resolution = self._in_pixels(self.min_eps, norm, card)
+        if resolution.value > eps.value:
+            raise UsageError(
+                f"--min-eps {resolution.text} is more than eps {eps.text}, up to which it searches",
+                "give the resolution of the search, such as --min-eps 0.25/255",
+            )
+        return resolution
 
     def _in_pixels(self, eps: Quantity, norm: Norm | None, card: Card) -> Quantity:
         """Turn a typed radius into pixel units: in every channel no more than was asked for."""

@@ -39,6 +39,16 @@ def test_quiet_can_be_told_which_pictures(main, photos, out, option):
     assert all(path.endswith(".adversarial.png") and Path(path).exists() for path in done.out.splitlines())
 
 
+def test_a_kind_of_pictures_that_the_run_does_not_have_is_named(main, photos, out):
+    done = main("saliency", photos / "cat", "--limit", "1", "-q=adversarial", "--out", out)
+    assert (done.code, done.out) == (2, "")
+    assert "error: -q=adversarial: the run has no such pictures" in done.err
+    assert "map" in done.err
+    done = main("saliency", photos / "cat", "--limit", "1", "-q=map", "--out", out)
+    assert (done.code, len(done.out.splitlines())) == (0, 1)
+    assert main("saliency", photos / "cat", "-q=", "--out", out).code == 2
+
+
 def test_prints_of_libraries_do_not_reach_standard_output(advcli, photos, out, tmp_path):
     own = tmp_path / "own.py"
     own.write_text(

@@ -5,12 +5,14 @@ import os
 import struct
 import threading
 import zlib
+from functools import cache
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
+from skimage.data import astronaut
 from torchvision import transforms
 
 from advcli.errors import ContractError, ImageError
@@ -338,6 +340,57 @@ def test_damage_anywhere_gives_a_picture_or_an_image_error(data):
         mode, message = "RGB", error.message
     assert mode == "RGB"
     assert "\n" not in message
+
+
+@cache
+def photographs() -> dict[str, bytes]:
+    """A cutting of a real photograph in the formats that people have, each with room for damage in every part."""
+    picture = Image.fromarray(astronaut()[:96, 180:276])
+    kinds = {"PNG": {}, "JPEG": {"quality": 90}, "JPEG progressive": {"progressive": True}, "GIF": {}, "WEBP": {}}
+    return {kind: encoded(picture, kind.split()[0], **options) for kind, options in kinds.items()}
+
+
+def seen_or_refused(data: bytes) -> np.ndarray | None:
+    """Decode a file; none where it is refused, in one line."""
+    message = ""
+    try:
+        return pixels(data)
+    except ImageError as error:
+        message = error.message
+    assert "\n" not in message
+    return None
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_photograph_cut_short_anywhere_is_the_whole_picture_or_an_error(data):
+    whole = photographs()[data.draw(st.sampled_from(sorted(photographs())))]
+    length = data.draw(st.one_of(st.integers(0, len(whole) - 1), st.integers(len(whole) - 40, len(whole) - 1)))
+    seen = seen_or_refused(whole[:length])
+    assert seen is None or np.array_equal(seen, pixels(whole))
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_photograph_with_flipped_bits_is_a_picture_or_an_error_and_a_png_the_right_one(data):
+    kind = data.draw(st.sampled_from(sorted(photographs())))
+    damaged = bytearray(photographs()[kind])
+    for _ in range(data.draw(st.integers(1, 3))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    seen = seen_or_refused(bytes(damaged))
+    if kind == "PNG":  # which alone has checksums
+        assert seen is None or np.array_equal(seen, pixels(photographs()[kind]))
+
+
+def test_damage_at_the_very_end_of_a_png_is_noticed():
+    whole = photographs()["PNG"]
+    for place in range(len(whole) - 100, len(whole) - 12):  # before IEND
+        damaged = bytearray(whole)
+        damaged[place] ^= 4
+        assert seen_or_refused(bytes(damaged)) is None
+    assert np.array_equal(pixels(whole + b"and more"), pixels(whole))
 
 
 def test_an_error_about_a_strange_name_stays_on_one_line():
