@@ -75,13 +75,11 @@ def _quiet_kind(word: str) -> tuple[str, ...]:
 def _run(arguments: list[str], *, debug: bool) -> int:
     try:
         code = app(arguments, prog_name="advcli", standalone_mode=False)
-        if code == INTERRUPTED:  # what typer makes of an interruption that came before there was anything to keep
-            raise KeyboardInterrupt
         data().flush()
     except AdvcliError as error:
         return _tell(error.message, error.hint, error.exit_code, debug=debug)
     except (KeyboardInterrupt, typer.Abort):
-        return _tell("interrupted; what was finished is kept", "the same command goes on from there", INTERRUPTED)
+        code = INTERRUPTED
     except OutputLost as lost:
         return _tell_lost(lost.reason)
     except Terminated:
@@ -91,6 +89,8 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         return _tell(reason, "what was finished is kept; is it the network's own code?", MODEL_UNUSABLE, debug=debug)
     except Exception as error:  # noqa: BLE001  the last resort: whatever it is, the user gets a line, not a traceback
         return _tell_unforeseen(error, arguments, debug=debug)
+    if code == INTERRUPTED:  # typer too makes this of an interruption that came before there was anything to keep
+        return _tell("interrupted; what was finished is kept", "the same command goes on from there", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 
