@@ -111,7 +111,11 @@ def complain(failed: int, first: tuple[str, str] | None, out: Path) -> None:
 def _lines(out: Path) -> Iterator[dict[str, Any]]:
     from advcli.reports.lines import read_lines
 
-    return read_lines(out / "records.jsonl")
+    try:
+        yield from read_lines(out / "records.jsonl")
+    except OSError as error:
+        hint = "was it deleted? then give the command again"
+        raise UsageError(f"{out / 'records.jsonl'} cannot be read: {error.strerror or error}", hint) from error
 
 
 def _print_paths(out: Path, kinds: Sequence[str]) -> None:

@@ -41,7 +41,8 @@ def opened(out: Path, *, overwrite: bool) -> Iterator[Report | None]:
         The report of the run that is there to be continued, or none.
 
     Raises:
-        UsageError: it cannot be written, holds something else than a run, or another process is at work in it.
+        UsageError: it cannot be written, holds something else than a run, another process is at work in it, or it was
+            deleted or moved away meanwhile.
     """
     fresh = not out.exists()
     try:
@@ -58,8 +59,11 @@ def opened(out: Path, *, overwrite: bool) -> Iterator[Report | None]:
         if before is not None:
             _remove_leftovers(out)
         yield before
-    except BaseException:
-        if fresh and not any(out.iterdir()):
+        _refuse_if_lost(handle, out)
+    except BaseException as error:
+        if isinstance(error, Exception):  # whatever went wrong, this is why
+            _refuse_if_lost(handle, out)
+        if fresh and out.exists() and not any(out.iterdir()):
             out.rmdir()  # nothing came of it: leave no trace
         raise
     finally:
@@ -163,6 +167,22 @@ def _lock(handle: int, out: Path) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise UsageError(f"another advcli is at work in {out}", "wait for it, or give another --out") from None
+
+
+def _refuse_if_lost(handle: int, out: Path) -> None:
+    """Refuse to go on where the folder is not the one that was opened.
+
+    Raises:
+        UsageError: it was deleted, or another is in its place.
+    """
+    try:
+        lost = not os.path.samestat(os.fstat(handle), out.stat())
+    except OSError:
+        lost = True
+    if lost:
+        raise UsageError(
+            f"{out} was deleted or moved away during the run", "remove what is left there, and give the command again"
+        )
 
 
 def _clear(out: Path) -> None:

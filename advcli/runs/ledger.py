@@ -21,7 +21,7 @@ from advcli.images.writing import whole
 from advcli.reports.lines import as_record
 from advcli.runs.command import Item
 from advcli.runs.grid import natural
-from advcli.runs.holding import Holds, Key, Looks, short_digest
+from advcli.runs.holding import Holds, Key, Looks, looks, short_digest
 
 RECORDS = "records.jsonl"
 SEEN = ".seen.jsonl"
@@ -90,7 +90,15 @@ class Ledger:
         self.done = set(self._offsets)
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Write records down to the disk before anything else is said of them."""
+        """Write records down to the disk before anything else is said of them.
+
+        Raises:
+            UsageError: the file was deleted or moved, so that nothing would come of all further work.
+        """
+        path = self._out / RECORDS
+        there = looks(path)
+        if there is None or there[-1] != os.fstat(self._file.fileno()).st_ino:
+            raise UsageError(f"{path} was deleted or replaced during the run", "give the command again")
         lines = [(entry.record.model_dump_json() + "\n").encode() for entry in entries]
         stale = [path for entry in entries for path in self._replaced_pictures(entry)]
         place = self._file.tell()
