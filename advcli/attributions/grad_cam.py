@@ -12,7 +12,7 @@ from advcli.core.shapes import Maps
 from advcli.models.layers import Layer, no_layer
 from advcli.models.view import View
 
-TRAITS = Traits(watches="layer", linear={"relu": False})
+TRAITS = Traits(watches="layer", linear={"relu": False}, differentiable=True)
 
 refusal = no_layer
 

@@ -9,7 +9,7 @@ from advcli.core.scores import Target
 from advcli.core.shapes import Maps
 from advcli.models.view import View
 
-TRAITS = Traits(gradient=True, linear={"reduce": "sum"}, fp32=True)
+TRAITS = Traits(gradient=True, linear={"reduce": "sum"}, differentiable=True, fp32=True)
 
 
 def gradient(view: View, target: Target, *, reduce: Reduce = "sum") -> Maps:

@@ -10,7 +10,7 @@ from advcli.core.scores import Target
 from advcli.core.shapes import Maps
 from advcli.models.view import View
 
-TRAITS = Traits(gradient=True, linear={}, fp32=True)
+TRAITS = Traits(gradient=True, linear={}, differentiable=True, fp32=True)
 
 
 def input_x_gradient(view: View, target: Target) -> Maps:

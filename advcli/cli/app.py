@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, get_args
 
 import typer
 
@@ -12,6 +12,7 @@ from advcli.cli.help import FrontPage, Page
 from advcli.cli.housekeeping import tidy
 from advcli.cli.streams import OutputLost, Terminated, data, protected, terminable
 from advcli.cli.wording import one_line
+from advcli.core.choices import Detection
 from advcli.errors import AdvcliError
 
 OUR_FAULT = 70
@@ -58,7 +59,8 @@ def advcli_(
 def main() -> NoReturn:
     """Run the command line, and leave with the exit code that says how it went."""
     debug = "--debug" in sys.argv
-    arguments = [part for word in sys.argv[1:] if word != "--debug" for part in _quiet_kind(word)]
+    words = [word for word in sys.argv[1:] if word != "--debug"]
+    arguments = [part for place in range(len(words)) for part in _written_out(words, place)]
     # Decoders warn from the threads that read pictures; what is wrong with a picture is in its record.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     with protected(), terminable(), tidy():
@@ -66,10 +68,15 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _quiet_kind(word: str) -> tuple[str, ...]:
-    """Write ``-q=KIND`` out: typer knows no options whose value may be left out."""
+def _written_out(words: list[str], place: int) -> tuple[str, ...]:
+    """Write ``-q=KIND`` out, and ``--detect`` without a value: typer knows no options whose value may be left out."""
+    word, following = words[place], words[place + 1 : place + 2]
     option, equals, kind = word.partition("=")
-    return ("--quiet", "--quiet-kind", kind) if equals and option in ("-q", "--quiet") else (word,)
+    if equals and option in ("-q", "--quiet"):
+        return ("--quiet", "--quiet-kind", kind)
+    if word == "--detect" and not (following and following[0] in get_args(Detection)):
+        return ("--detect=plain",)
+    return (word,)
 
 
 def _run(arguments: list[str], *, debug: bool) -> int:

@@ -29,7 +29,7 @@ def compare(
     layer: opt.Layer = None,
     class_: opt.Classes = None,
     after: opt.AfterClass = "same",
-    detect: opt.Detect = False,
+    detect: opt.Detect = None,
     probe: opt.Probes = None,
     protocol: opt.Repeated = None,
     early_exit: opt.EarlyExit = True,
@@ -42,6 +42,7 @@ def compare(
       advcli compare --out demo
       advcli compare photos/ --eps 1/255,4/255 --score logit,prob --after both
       advcli compare photos/ --protocol seed-003 --detect --probe blur,jpeg
+      advcli compare photos/ --explain grad-cam --detect adaptive
     """
     if list_:
         list_methods("attack", "attribution")
@@ -56,7 +57,7 @@ def compare(
         )
         attack, explain, eps_space = list(design.attack), list(design.explain), design.eps_space
         eps = design.radii(targeted=any(word != "none" for word in words))
-    if probe and not detect:
+    if probe and detect is None:
         raise UsageError("--probe is of no use without --detect", "add --detect")
     attacks = parse_methods("attack", attack or ["pgd"], "--attack")
     methods = parse_methods("attribution", explain or ["grad-cam", "integrated-gradients"], "--explain")
@@ -64,7 +65,7 @@ def compare(
         raise UsageError("compare has no --surrogate, which transfer needs", "use another --attack")
     scores = choices(score, "--score", Score) or ("logit",)
     sizes = quantities(eps, "--eps")
-    probes = choices(probe, "--probe", Probe) or (("blur",) if detect else ())
+    probes = choices(probe, "--probe", Probe) or (("blur",) if detect is not None else ())
     classes = several(class_, "--class") or ("predicted",)
 
     from advcli.engine.compare import CompareCommand
@@ -85,7 +86,7 @@ def compare(
     )
     question = ExplainConfig(tuple(methods), scores, classes, layer)
     listed = images.config(model, run.folder("compare"))
-    carry_out(CompareCommand(listed, threat, question, after, probes, protocol), run, model)
+    carry_out(CompareCommand(listed, threat, question, after, probes, protocol, detect or "plain"), run, model)
 
 
 def _design(protocol: Protocol, typed: dict[str, object], eps_space: EpsSpace) -> "Design":

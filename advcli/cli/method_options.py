@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from advcli import registry
-from advcli.core.choices import After, EpsSpace, Protocol
+from advcli.core.choices import After, Detection, EpsSpace, Protocol
 
 _STUDY = "Study"  # title of the options that turn compare into an experiment of its own
 
@@ -123,11 +123,12 @@ AfterClass = Annotated[
     ),
 ]
 Detect = Annotated[
-    bool,
+    Detection | None,
     typer.Option(
-        "--detect",
+        metavar="[plain|adaptive]",
         rich_help_panel=_STUDY,
-        help="Ask whether the maps give the attack away, without the clean image.",
+        help="Ask whether the maps give the attack away, without the clean image; adaptive: attack the detector too.",
+        show_default="no question; alone: plain",
     ),
 ]
 Probes = Annotated[

@@ -20,6 +20,9 @@ class Traits:
         linear: settings under which its map is linear in the score, so that the map of ``loss`` is minus that of
             ``logprob``; an empty mapping where it always is, none where it never is.
         class_free: its map does not depend on the class or the score, so that one map stands for all of them.
+        differentiable: it reads the view alone, draws nothing, and what it does with the readings can be differentiated
+            by torch; see ``models/differentiable.py``.
+
         fp32: it is computed in fp32 whatever precision the run has: from bf16 its map would rank the pixels otherwise,
             with a mean Spearman correlation below .99 on one of the networks that were measured (the built-in ones, and
             the untrained ResNet-18 of ``tests/benchmarks/explain.py``).
@@ -32,6 +35,7 @@ class Traits:
     watches: Watched | None = None
     linear: Mapping[str, object] | None = None
     class_free: bool = False
+    differentiable: bool = False
     fp32: bool = False
 
     def __post_init__(self) -> None:

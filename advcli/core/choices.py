@@ -38,5 +38,11 @@ Scale = Literal["image", "run"]
 Probe = Literal["blur", "jpeg", "bit-depth", "noise"]
 """Small changes under which the maps of an attacked picture may give it away; see ``metrics/probes.py``."""
 
+Detection = Literal["plain", "adaptive"]
+"""What detectors of attacks are held to: the attacks as they are, or attacks that know the detector as well."""
+
+FigureFormat = Literal["svg", "png", "pdf"]
+"""Formats of charts; see ``figures/formats.py``."""
+
 Protocol = Literal["seed-003"]
 """Designs of published experiments that ``compare`` repeats; see ``engine/_protocols.py``."""

@@ -5,13 +5,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import pandas as pd
+from torch import Tensor
 
-from advcli.core.choices import After, Probe, Protocol
+from advcli.core.choices import After, Detection, Probe, Protocol
 from advcli.core.records import CompareRecord, Record
 from advcli.core.report import Report
+from advcli.engine._adapting import Adapter, without_ball
+from advcli.engine._adapting import refusal as not_attacked
 from advcli.engine._attack_cases import AXES, attack_cases, attack_remarks
 from advcli.engine._attacking import Attacked, AttackGrid, nothing_to_do
 from advcli.engine._clean_maps import CleanMaps
@@ -51,6 +55,7 @@ def compare(
     *,
     after: After = "same",
     probes: tuple[Probe, ...] = (),
+    detection: Detection = "plain",
 ) -> Report:
     """Attack every image, and explain it before and after.
 
@@ -63,6 +68,7 @@ def compare(
             the picture changes, the adversarial picture's ``own`` prediction, or ``both`` one after the other.
         probes: slight changes under which maps are compared, to tell attacked pictures from others; none for no such
             question.
+        detection: ``adaptive`` attacks the detectors too.
 
     Returns:
         The report of the run in ``config.out``; records are ``CompareRecord``, one per image and attack case.
@@ -70,7 +76,7 @@ def compare(
     Raises:
         AdvcliError: see ``runs.life.run``.
     """
-    return run(config, CompareCommand(images, attack, explain, after, probes))
+    return run(config, CompareCommand(images, attack, explain, after, probes, detection=detection))
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ class CompareCommand:
         after: class explained on the adversarial picture.
         probes: slight changes under which maps are compared; see ``compare``.
         protocol: name of the published design that the options were taken from, or none.
+        detection: ``adaptive`` attacks the detectors too.
     """
 
     images: ImageConfig
@@ -92,6 +99,7 @@ class CompareCommand:
     after: After = "same"
     probes: tuple[Probe, ...] = ()
     protocol: Protocol | None = None
+    detection: Detection = "plain"
 
     name: ClassVar[str] = "compare"
     record: ClassVar[type[Record]] = CompareRecord
@@ -111,11 +119,12 @@ class CompareCommand:
         comparer = Comparer(self.after, self.explain.layer, config.seed, loaded.batch_size, maps)
         reader = Reader.of(loaded.classifiers, self.images.labels, whole=panels)
         floors = Floors(comparer, loaded.classifiers, reader, loaded.items, config.out / "tables" / FLOORS)
-        comparing = Comparing(
-            self, grid, explanations, panels, comparer, floors, Detector(self.probes, comparer) if self.probes else None
-        )
+        adapter = Adapter(config.seed, self.explain.layer) if self.detection == "adaptive" else None
+        detector = Detector(self.probes, comparer, adapter) if self.probes else None
+        comparing = Comparing(self, grid, explanations, panels, comparer, floors, detector)
         settings = {**self.attack.settings, **self.explain.settings, **self.images.settings, "after": self.after}
         settings |= {"probes": list(self.probes), "protocol": self.protocol}
+        settings |= {"detect": self.detection if self.probes else None}
         return Prepared(
             **loaded.facts(attack_remarks(cases, loaded.classifiers, self.attack)),
             cases=cases,
@@ -131,9 +140,15 @@ class CompareCommand:
             columns=COLUMNS,
             axes=AXES,
             settings={**settings, "explain": [case.id for case in explanations]},
-            skipped=[*skipped, *left_out],
+            skipped=[*skipped, *left_out, *(self._spared() if adapter else ())],
             exports={SIMILARITIES: write_long_similarity},
         )
+
+    def _spared(self) -> list[str]:
+        """Say which detectors are not attacked, and of which attacks no picture is made to hide."""
+        said = [not_attacked(method) for method in self.explain.methods]
+        said += [without_ball(method) for method in self.attack.methods]
+        return [one for one in said if one is not None]
 
 
 @dataclass(frozen=True)
@@ -194,11 +209,11 @@ class Comparing:
         if self.detector is None:
             yield from map(self._product, compared)
             return
-        probes = self.detector.rows(classifier, attacked, cases)
-        for one, rows in zip(compared, probes, strict=True):
-            yield self._product(replace(one, record=one.record.model_copy(update={"probes": rows})))
+        for one, told in zip(compared, self.detector.probe(classifier, attacked, cases), strict=True):
+            record = one.record.model_copy(update={"probes": told.rows})
+            yield self._product(replace(one, record=record), told.pictures)
 
-    def _product(self, one: Compared) -> Product:
+    def _product(self, one: Compared, hidden: Mapping[str, Tensor] = MappingProxyType({})) -> Product:
         attacked, clean = one.attacked, one.attacked.clean
         self.floors.keep([[pair.first for pair in one.pairs if pair.after == one.pairs[0].after]])
         before, after = to_bytes(clean.pixels), to_bytes(attacked.saved)
@@ -206,6 +221,7 @@ class Comparing:
         photo = None if picture is None else Photo.cropped(picture, how.size, how.resize)
         maps = [_drawn(pair, one.pairs[0].after) for pair in one.pairs]
         drawings = compare_pictures(before, after, maps, one.record, panel=self.panels, photo=photo)
+        drawings = {**drawings, **{name: partial(to_bytes, pixels) for name, pixels in hidden.items()}}
         return Product(_item(attacked), one.record, endings(clean, attacked.case.id, drawings), _stat(attacked))
 
 

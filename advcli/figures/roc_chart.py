@@ -17,11 +17,12 @@ def roc_charts(curves: Sequence[Row]) -> dict[str, bytes]:
         curves: rows of the table ``roc``.
 
     Returns:
-        ``roc-CASE-PROBE`` to SVG.
+        ``roc-CASE-PROBE`` to SVG, with ``-adaptive`` behind it where the attacks know the detectors.
     """
     groups: dict[str, list[Row]] = {}
     for row in curves:
-        groups.setdefault(f"{row['case']}-{row['probe']}", []).append(row)
+        knowing = "-adaptive" if row["against"] == "adaptive" else ""
+        groups.setdefault(f"{row['case']}-{row['probe']}{knowing}", []).append(row)
     return {f"roc-{name}": roc_chart(name, rows) for name, rows in list(groups.items())[:MOST_CHARTS]}
 
 

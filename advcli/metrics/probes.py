@@ -34,7 +34,7 @@ def probed(pixels: Pixels, probe: Probe, noise: RowNoise) -> Pixels:
     """
     exact = pixels.detach().cpu().double().numpy()
     if probe == "blur":
-        found = gaussian_filter(exact, (0, 0, BLUR, BLUR), mode="reflect")
+        found = _blurred(exact)
     elif probe == "jpeg":
         found = np.stack([_compressed(one) for one in exact])
     elif probe == "bit-depth":
@@ -42,6 +42,33 @@ def probed(pixels: Pixels, probe: Probe, noise: RowNoise) -> Pixels:
     else:
         found = exact + NOISE * noise.normal(*pixels.shape[1:]).cpu().double().numpy()
     return torch.from_numpy(found).float().clamp(0, 1).to(pixels.device)
+
+
+def through_probe(gradient: Pixels, probe: Probe) -> Pixels:
+    """Carry a gradient in probed pixels back to the pixels, as if nothing had been clamped.
+
+    A blur is symmetric, also where it mirrors the border, so that its transpose is itself. Noise passes a gradient on;
+    what rounds has no derivative, and is taken to pass it on too.
+
+    Args:
+        gradient: (N, 3, H, W) in the probed pixels.
+        probe: see ``probed``.
+
+    Returns:
+        (N, 3, H, W) on the same device.
+
+    Source: Athalye et al. 2018, https://arxiv.org/abs/1802.00420, section 4.1.1 (backward pass differentiable
+    approximation).
+    """
+    if probe != "blur":
+        return gradient
+    found = _blurred(gradient.detach().cpu().double().numpy())
+    return torch.from_numpy(found).to(gradient)
+
+
+def _blurred(values: np.ndarray) -> np.ndarray:
+    found: np.ndarray = gaussian_filter(values, (0, 0, BLUR, BLUR), mode="reflect")
+    return found
 
 
 def _compressed(picture: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""ReLUs with another backward pass, wherever in a network's code they are called; the network itself is not touched.
+"""ReLUs with another derivative, wherever in a network's code they are called; the network itself is not touched.
 
 Libraries put hooks on ``nn.ReLU`` modules. That misses ``F.relu`` and ``Tensor.relu`` (the plain gradient comes out,
 and nothing says so), clamps too much where a ReLU's input is read elsewhere too, and fails on ReLUs in place. Here the
@@ -17,7 +17,8 @@ from torch.overrides import TorchFunctionMode
 from advcli.models.classifier import Classifier
 from advcli.models.probing import probe_pixels
 
-Rule = Literal["guided", "deconvolution"]
+Rule = Literal["guided", "deconvolution", "softplus"]
+SHARPNESS = 10.0  # of the softplus whose second derivative stands in for that of a ReLU
 _OTHERS = frozenset({
     "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "leaky_relu", "logsigmoid", "mish", "prelu",
     "rrelu", "selu", "sigmoid", "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
@@ -28,7 +29,8 @@ class Rectifying(TorchFunctionMode):
     """While entered, every ReLU and ReLU6 that torch computes in Python code has the backward pass of a rule.
 
     With input z and gradient g at the output, a ReLU passes on g where z > 0 (a ReLU6: where 0 < z < 6). ``guided``
-    passes on max(g, 0) there; ``deconvolution`` passes on max(g, 0) everywhere. The forward pass is the same.
+    passes on max(g, 0) there; ``deconvolution`` passes on max(g, 0) everywhere; ``softplus`` passes on g, as it is
+    used to, and has the second derivative of a softplus: that of a ReLU is zero. The forward pass is the same.
 
     Args:
         rule: of the backward pass.
@@ -36,6 +38,9 @@ class Rectifying(TorchFunctionMode):
     Attributes:
         rerouted: ReLUs that were called.
         others: how often other nonlinearities were called, by name: those keep their own derivative.
+
+    Source: Dombrowski et al. 2019, https://arxiv.org/abs/1906.07983, section 2 (``softplus``, which they put in the
+    place of ReLU altogether; here the network and its gradients stay what they are).
     """
 
     def __init__(self, rule: Rule) -> None:
@@ -68,8 +73,11 @@ class Rectifying(TorchFunctionMode):
                 rectified.register_hook(lambda gradient: gradient.clamp(min=0))
             return rectified
         value = named["input"] if "input" in named else args[0]
-        rectified = _Deconvolved.apply(value, ceiling)
         in_place = name.endswith("_") or named.get("inplace") or any(one is True for one in args[1:])
+        if self.rule == "softplus":  # which keeps its input, so that a call in place must not overwrite it
+            rectified = _Smooth.apply(value.clone() if in_place else value, ceiling)
+        else:
+            rectified = _Deconvolved.apply(value, ceiling)
         return value.copy_(rectified) if in_place else rectified
 
 
@@ -103,6 +111,45 @@ class _Deconvolved(torch.autograd.Function):
     def backward(_ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Pass on what is positive."""
         return gradient.clamp(min=0), None
+
+
+class _Smooth(torch.autograd.Function):
+    """max(z, 0), at most a ceiling, with its own derivative, and with a softplus's second derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, ceiling: float) -> Tensor:
+        """Rectify."""
+        ctx.save_for_backward(value)
+        ctx.ceiling = ceiling
+        return value.clamp(0, ceiling)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Pass on the gradient where the ReLU is active, in a way that can be differentiated."""
+        (value,) = ctx.saved_tensors
+        return gradient * _Active.apply(value, ctx.ceiling), None
+
+
+class _Active(torch.autograd.Function):
+    """1 where a ReLU is active and 0 elsewhere, with the derivative of a sigmoid at each of its ends."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, ceiling: float) -> Tensor:
+        """Mark the active values."""
+        ctx.save_for_backward(value)
+        ctx.ceiling = ceiling
+        return ((value > 0) & (value < ceiling)).to(value.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Differentiate the sigmoids; the one at an infinite ceiling is flat."""
+        (value,) = ctx.saved_tensors
+        begin = torch.sigmoid(SHARPNESS * value)
+        slope = SHARPNESS * begin * (1 - begin)
+        if ctx.ceiling < float("inf"):
+            end = torch.sigmoid(SHARPNESS * (value - ctx.ceiling))
+            slope = slope - SHARPNESS * end * (1 - end)
+        return gradient * slope, None
 
 
 def _ceiling(name: str, args: Sequence[Any], named: Mapping[str, Any]) -> float | None:

@@ -4,14 +4,14 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from advcli.core.precision import wide
 from advcli.core.shapes import Logits, Pixels
-from advcli.models.looking import Block, Look
+from advcli.models.looking import Block, Look, gradients
 
 if TYPE_CHECKING:
     from advcli.models.classifier import Classifier
@@ -48,6 +48,8 @@ class View:
         classifier: as given.
         pixels: as given.
     """
+
+    _twice: ClassVar[bool] = False  # gradients keep their own graph
 
     def __init__(
         self,
@@ -90,7 +92,8 @@ class View:
     def watched(self, name: str) -> Tensor:
         """Output of a watched module, (N, ...); of its last call where the network calls it several times."""
         look, outputs = self._looked
-        parts = [kept[name].detach()[: block.count] for block, kept in zip(look.blocks, outputs, strict=True)]
+        parts = [kept[name][: block.count] for block, kept in zip(look.blocks, outputs, strict=True)]
+        parts = parts if self._twice else [part.detach() for part in parts]
         return wide(torch.cat(parts)).contiguous()
 
     def watched_gradient(self, name: str, cotangent: Logits) -> Tensor:
@@ -131,7 +134,7 @@ class View:
         start = 0
         for block, kept in zip(look.blocks, outputs, strict=True):
             leaves = [block.pixels if name == _PIXELS else kept[name] for name in names]
-            found = _vjp(block, leaves, unit[start : start + block.count])
+            found = _vjp(block, leaves, unit[start : start + block.count], twice=self._twice)
             for name, gradient in zip(names, found, strict=True):
                 parts[name].append(gradient[: block.count].contiguous().float())
             start += block.count
@@ -168,11 +171,10 @@ def watching(network: nn.Module, names: Sequence[str]) -> Iterator[list[dict[str
             handle.remove()
 
 
-def _vjp(block: Block, leaves: Sequence[Tensor], cotangent: Tensor) -> list[Tensor]:
+def _vjp(block: Block, leaves: Sequence[Tensor], cotangent: Tensor, *, twice: bool) -> list[Tensor]:
     full = block.logits.new_zeros(block.logits.shape)
     full[: len(cotangent)] = cotangent.to(full.dtype)  # the rest are repeats that fill the block
-    found = torch.autograd.grad(block.logits, leaves, full, retain_graph=True, allow_unused=True)
-    return [torch.zeros_like(leaf) if one is None else one for leaf, one in zip(leaves, found, strict=True)]
+    return gradients(block.logits, leaves, full, twice=twice)
 
 
 def _to_one(cotangent: Tensor) -> tuple[Tensor, list[int]]:

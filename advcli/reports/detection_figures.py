@@ -2,21 +2,24 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from advcli.core.choices import Detection
 from advcli.reports.bootstrap import FEWEST, holm
 from advcli.reports.lines import read_lines
 from advcli.reports.roc import Area, auroc, flagged, roc, threshold_at
 from advcli.reports.summaries import Cases, rate
 
 TOP_PROBABILITY, CHANGE = "top-probability", "change"  # the control, and its measure
+_SIDES = ("clean", "adversarial", "noisy", "adaptive")
 GRID = np.linspace(0, 1, 51)
 Values = NDArray[np.float64]
 Asked = tuple[str, str, str]
@@ -31,11 +34,19 @@ class Scores:
         clean: of the clean images.
         adversarial: of the adversarial pictures.
         noisy: of as much random noise.
+        adaptive: of adversarial pictures that were made to hide from this detector; none where there are none.
     """
 
     clean: Values
     adversarial: Values
     noisy: Values
+    adaptive: Values | None = None
+
+    def against(self, attack: Detection) -> "Scores | None":
+        """Give the scores with the adversarial pictures of one kind of attack; none where there are none."""
+        if attack == "plain":
+            return self
+        return None if self.adaptive is None else replace(self, adversarial=self.adaptive)
 
 
 def read_scores(records: Path, items: pd.Index, cases: Sequence[str]) -> dict[str, dict[Asked, Scores]]:
@@ -55,12 +66,17 @@ def read_scores(records: Path, items: pd.Index, cases: Sequence[str]) -> dict[st
         case, place = str(line.get("case")), places.get(line["item"])
         for row in line.get("probes") or () if case in cases and place is not None else ():
             key = (row["probe"], row["explanation"], row["metric"])
-            columns = found.setdefault(case, {}).setdefault(key, np.full((3, len(items)), np.nan, np.float32))
+            columns = found.setdefault(case, {}).setdefault(key, np.full((len(_SIDES), len(items)), np.nan, np.float32))
             sign = 1 if row["metric"] == CHANGE else -1
-            for side, name in enumerate(("clean", "adversarial", "noisy")):
-                if row[name] is not None:
+            for side, name in enumerate(_SIDES):
+                if row.get(name) is not None:
                     columns[side, place] = sign * row[name]
-    return {case: {key: Scores(*one.astype(np.float64)) for key, one in mine.items()} for case, mine in found.items()}
+    return {case: {key: _scores(one.astype(np.float64)) for key, one in mine.items()} for case, mine in found.items()}
+
+
+def _scores(sides: Values) -> Scores:
+    clean, adversarial, noisy, adaptive = sides
+    return Scores(clean, adversarial, noisy, adaptive if np.isfinite(adaptive).any() else None)
 
 
 def detection(
@@ -82,35 +98,48 @@ def detection(
         masks: case to (attacked, misclassified as saved), bool (N,) each.
 
     Returns:
-        Rows of figures: ``auroc`` with its interval, ``auroc_against_noise`` (images with as much random noise in the
-        place of the clean ones), ``tpr``, ``fpr`` and ``fpr_noisy`` (noise as large as the attack)
-        at the threshold, ``gain`` over the control's area on the same images with interval, ``p_value`` and
-        ``p_holm``. Rows of curves. And a sentence for each case and probe.
+        Rows of figures, one for each detector and kind of attack that it is held ``against``: the ``plain`` one, and
+        the ``adaptive`` one that knows the detector, where there is one. They have ``auroc`` with its interval,
+        ``auroc_against_noise`` (images with as much random noise in the place of the clean ones), ``tpr``, ``fpr`` and
+        ``fpr_noisy`` (noise as large as the attack) at the threshold, ``gain`` over the area of the control, attacked
+        in the same way, on the same images with interval, ``p_value`` and ``p_holm``. Rows of curves. And a sentence
+        for each case, probe and kind of attack.
     """
     judged = half_of(items)
     rows: list[Row] = []
     curves: list[Row] = []
     for case in cases:
-        for probe in dict.fromkeys(key[0] for key in scores.get(case, {})):
-            mine = {key: one for key, one in scores[case].items() if key[0] == probe}
-            detectors = {key: _masked(one, *masks[case]) for key, one in mine.items()}
-            control = detectors.get((probe, TOP_PROBABILITY, CHANGE))
-            base = None if control is None else auroc(control.adversarial, control.clean)
-            for key, one in detectors.items():
-                area = auroc(one.adversarial, one.clean)
-                head = {"case": case, "attack": cases[case].get("method"), "eps": cases[case].get("eps")}
-                head |= {"probe": probe, "method": key[1], "metric": key[2]}
-                rows.append({**head, **_figures(one, area, judged), **_gain(area, base, key[1] == TOP_PROBABILITY)})
-                if area is not None:
-                    found = roc(one.adversarial, one.clean, GRID)
-                    curves += [
-                        {**head, "false_positive_rate": float(x), "true_positive_rate": float(y)}
-                        for x, y in zip(GRID, found, strict=True)
-                    ]
+        told = scores.get(case, {})
+        for probe, attack in product(dict.fromkeys(key[0] for key in told), get_args(Detection)):
+            mine = {key: one.against(attack) for key, one in told.items() if key[0] == probe}
+            detectors = {key: _masked(one, *masks[case]) for key, one in mine.items() if one is not None}
+            head = {"case": case, "attack": cases[case].get("method"), "eps": cases[case].get("eps")}
+            found = _judged({**head, "probe": probe, "against": attack}, detectors, judged)
+            rows += found[0]
+            curves += found[1]
     corrected = holm(np.array([np.nan if row["p_value"] is None else row["p_value"] for row in rows]))
     for row, p in zip(rows, corrected, strict=True):
         row["p_holm"] = None if np.isnan(p) else float(p)
     return rows, curves, list(_sentences(rows))
+
+
+def _judged(head: Row, detectors: Mapping[Asked, Scores], judged: NDArray[np.bool_]) -> tuple[list[Row], list[Row]]:
+    """Judge the detectors under one probe; give their rows and their curves."""
+    rows: list[Row] = []
+    curves: list[Row] = []
+    control = detectors.get((head["probe"], TOP_PROBABILITY, CHANGE))
+    base = None if control is None else auroc(control.adversarial, control.clean)
+    for (_, method, metric), one in detectors.items():
+        area = auroc(one.adversarial, one.clean)
+        named = {**head, "method": method, "metric": metric}
+        rows.append({**named, **_figures(one, area, judged), **_gain(area, base, method == TOP_PROBABILITY)})
+        if area is not None:
+            found = roc(one.adversarial, one.clean, GRID)
+            curves += [
+                {**named, "false_positive_rate": float(x), "true_positive_rate": float(y)}
+                for x, y in zip(GRID, found, strict=True)
+            ]
+    return rows, curves
 
 
 def half_of(items: pd.Index) -> NDArray[np.bool_]:
@@ -160,11 +189,11 @@ def _gain(area: Area | None, base: Area | None, is_control: bool) -> Row:  # noq
 
 
 def _sentences(rows: Sequence[Row]) -> Iterator[str]:
-    """Say for each case and probe whether the maps beat the control."""
-    groups: dict[tuple[str, str], list[Row]] = {}
+    """Say for each case, probe and kind of attack whether the maps beat the control."""
+    groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row["case"], row["probe"]), []).append(row)
-    for (case, probe), mine in groups.items():
+        groups.setdefault((row["case"], row["probe"], row["against"]), []).append(row)
+    for (case, probe, attack), mine in groups.items():
         control = next((row for row in mine if row["method"] == TOP_PROBABILITY), None)
         maps = [row for row in mine if row["method"] != TOP_PROBABILITY and row["gain"] is not None]
         if control is None or control["auroc"] is None or not maps:
@@ -173,8 +202,9 @@ def _sentences(rows: Sequence[Row]) -> Iterator[str]:
         sure = best["p_holm"] is not None and best["p_holm"] < 0.05
         noise = best["auroc_against_noise"]
         verdict = "beat" if sure and best["gain"] > 0 else "do not beat"
+        knowing = "" if attack == "plain" else " against attacks on the detector itself,"
         yield (
-            f"{case}, {probe}: the maps {verdict} the change of the top probability; best is {best['method']} by "
-            f"{best['metric']} with an AUROC of {best['auroc']:.3f} against {control['auroc']:.3f}"
+            f"{case}, {probe}:{knowing} the maps {verdict} the change of the top probability; best is "
+            f"{best['method']} by {best['metric']} with an AUROC of {best['auroc']:.3f} against {control['auroc']:.3f}"
             + ("" if noise is None else f"; against images with as much random noise it has {noise:.3f}")
         )

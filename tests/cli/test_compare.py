@@ -63,6 +63,26 @@ def test_the_report_says_whether_the_maps_give_the_attack_away(study, out):
     assert len(pd.read_csv(out / "tables" / "roc.csv")) == 51 * len(table)
 
 
+def test_detectors_are_attacked_too_and_what_hides_from_them_is_on_disk(main, photos, lines, tmp_path):
+    ask = ("--explain", "gradient", "--explain", "rise:masks=2", "--attack", "fgsm", "--attack", "cw:steps=1")
+    rest = ("--eps", "8/255", "--no-panels", "--labels", "predicted", "--limit", 4, "--json", "--out", tmp_path / "o")
+    done = main("compare", photos, *ask, "--detect", "adaptive", *rest)
+    assert done.code == 0
+    assert {one.partition(":")[0] for one in done.json()["skipped"]} >= {"rise", "cw"}
+    assert done.json()["settings"]["detect"] == "adaptive"
+    table = pd.read_csv(tmp_path / "o" / "tables" / "detection.csv")
+    assert set(table[table["against"] == "adaptive"]["method"]) == {"gradient", "top-probability"}
+    assert set(table[table["against"] == "adaptive"]["attack"]) == {"fgsm"}
+    mine = [line for line in lines(tmp_path / "o") if line["case"].startswith("fgsm")]
+    fooled = [line for line in mine if line["misclassified_as_saved"]]
+    assert fooled
+    for line in fooled:
+        asked = {(row["explanation"], row["metric"]) for row in line["probes"] if row["adaptive"] is not None}
+        assert {("top-probability", "change"), ("gradient", "spearman")} <= asked
+        for name in ("gradient", "top-probability"):
+            assert (tmp_path / "o" / line["files"][f"adaptive-{name}-blur"]).exists()
+
+
 def test_records_do_not_depend_on_the_batch_and_results_not_on_an_interruption(study, main, photos, out, tmp_path):
     main("compare", photos, *STUDY, "--batch-size", 5, "--out", tmp_path / "other")
     for name in ("records.jsonl", "tables/similarity.csv", "tables/floors.csv"):
@@ -121,6 +141,7 @@ def test_a_protocol_sets_the_design_and_records_it_in_pixels(main, photos, tmp_p
         (("--protocol", "seed-003", "--eps", "1/255"), "--eps is set by --protocol seed-003"),
         (("--attack", "transfer"), "compare has no --surrogate"),
         (("--detect", "--probe", "smear"), "--probe 'smear' is not known"),
+        (("--detect=clever",), "clever"),
     ],
 )
 def test_options_without_meaning_are_refused(main, photos, tmp_path, options, said):

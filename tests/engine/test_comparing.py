@@ -113,7 +113,7 @@ def test_detect_finds_the_patch(classifier):
     attacked = attacked_images(classifier, 24)
     cases = explanations(classifier, "grad-cam")
     detector = Detector(("blur",), comparer())
-    rows = detector.rows(classifier, attacked, cases)
+    rows = [one.rows for one in detector.probe(classifier, attacked, cases)]
     scores = {}
     for name in ("clean", "adversarial"):
         told = [
@@ -134,8 +134,8 @@ def test_values_do_not_depend_on_company_or_batch(classifier, names):
         one.record for each in reversed(attacked) for one in comparer("both", 1).compare(classifier, [each], cases)
     ]
     assert whole == single[::-1]
-    together = Detector(("noise",), comparer()).rows(classifier, attacked, cases)
-    assert together[3:] == Detector(("noise",), comparer()).rows(classifier, attacked[3:], cases)
+    together = Detector(("noise",), comparer()).probe(classifier, attacked, cases)
+    assert together[3:] == Detector(("noise",), comparer()).probe(classifier, attacked[3:], cases)
 
 
 def test_a_picture_that_did_not_change_has_equal_maps_and_says_so(classifier):

@@ -60,6 +60,8 @@ class ProbeRow(Result):
         clean: of the clean image.
         adversarial: of the adversarial picture.
         noisy: of the image with random noise as large as the attack.
+        adaptive: of a picture that is misclassified, no further from the image than eps, and made to hide from this
+            very detector; none where the detector is not attacked, or the attack failed.
     """
 
     probe: str
@@ -68,6 +70,7 @@ class ProbeRow(Result):
     clean: Number
     adversarial: Number
     noisy: Number
+    adaptive: Number = None
 
 
 class CompareRecord(AttackRecord):
