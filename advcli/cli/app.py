@@ -132,7 +132,7 @@ def _with_value(message: str, error: Exception, arguments: list[str]) -> str:
         option, equals, value = word.partition("=")
         if option in options:
             value = value if equals else next(iter(arguments[place + 1 :]), "")
-            return message if value in message else f"{option} {value}: {message.partition(': ')[2] or message}"
+            return message if repr(value) in message else f"{option} {value}: {message.partition(': ')[2] or message}"
     return message
 
 

@@ -5,7 +5,6 @@ Imports nothing heavy: ``--help`` pays for it.
 
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +13,10 @@ import typer
 
 from advcli.cli import parsing
 from advcli.cli.help import print_all
-from advcli.core.choices import Precision
-from advcli.errors import NoInputError, UsageError
+from advcli.core.choices import FigureFormat, Precision
+from advcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from advcli.images.sources import Source
     from advcli.models.loading import ModelRequest
     from advcli.runs.command import Listener, RunConfig
     from advcli.runs.images import ImageConfig
@@ -159,6 +157,16 @@ class RunOptions:
         ),
     ] = False
     only: Annotated[list[str] | None, typer.Option("--quiet-kind", hidden=True)] = None  # what -q=KIND stands for
+    figure_format: Annotated[
+        FigureFormat,
+        typer.Option(metavar="svg|png|pdf", rich_help_panel=OUTPUT, help="Of the charts; pictures are always PNG."),
+    ] = "svg"
+    dpi: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=30, max=1200, rich_help_panel=OUTPUT, help="Of charts that are PNG.", show_default="200"
+        ),
+    ] = None
     fail_under: Annotated[
         list[str] | None,
         typer.Option(
@@ -211,15 +219,19 @@ class RunOptions:
             overwrite=self.overwrite,
             command_line=parsing.command_line(),
             listener=listener,
+            figure_format=self.figure_format,
+            dpi=self.dpi,
         )
 
     def refuse_contradictions(self) -> None:
-        """Refuse two forms of output at once, and a kind of pictures that is empty or given twice.
+        """Refuse two forms of output at once, dots per inch of charts without dots, and kinds without meaning.
 
         Raises:
-            UsageError: they exclude one another, or the kind means nothing.
+            UsageError: options exclude one another, or a kind of pictures is empty or given twice.
         """
         parsing.several(self.only, "-q")
+        if self.dpi is not None and self.figure_format != "png":
+            raise UsageError(f"--dpi {self.dpi} is of no use to {self.figure_format}", "add --figure-format png")
         if sum((self.json, self.jsonl, self.quiet)) > 1:
             raise UsageError("--json, --jsonl and --quiet exclude one another", "choose one")
 
@@ -269,25 +281,16 @@ class ImageOptions:
             UsageError: a text has no meaning.
             NoInputError: no image matched.
         """
-        from advcli.images.finding import find
+        from advcli.images.finding import find, outside
         from advcli.images.labels import for_folders, parse_labels
         from advcli.runs.images import ImageConfig
 
         labels = parse_labels(self.labels)
         sources = find(self.images or [], stdin=sys.stdin.buffer if sys.stdin else None, null_separated=self.null)
-        taken = _outside(sources, parsing.absolute(out))[: self.limit]
+        taken = outside(sources, parsing.absolute(out))[: self.limit]
         return ImageConfig(
             sources=taken,
             models=model.requests(),
             labels=for_folders(labels, taken),
             panels=self.panels,
         )
-
-
-def _outside(sources: "Sequence[Source]", out: Path) -> "list[Source]":
-    """Leave out what an earlier call wrote: a folder of results inside the folder of images is no input."""
-    inside = str(out.resolve()) + "/"
-    found = [source for source in sources if not str(source.location.absolute()).startswith(inside)]
-    if not found:
-        raise NoInputError(f"all images lie in {out}, where the results go", "give another --out")
-    return found

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from advcli.cli.options import ModelOptions, RunOptions
-from advcli.cli.output import complain, show, show_plan
+from advcli.cli.output import complain, show
+from advcli.cli.planned import show_plan
 from advcli.cli.progress import Progress
 
 if TYPE_CHECKING:

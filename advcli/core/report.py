@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from advcli.core.choices import FigureFormat
 from advcli.core.fields import Number
 from advcli.core.records import SCHEMA_VERSION, Result
 
@@ -77,6 +78,8 @@ class Report(Result):
         summary: the counts of the inputs, the worst case over cases, and ``cases``: one entry per case, in long form.
         tables: name of a table to its path, relative to the run's folder.
         figures: name of a chart to its path, relative to the run's folder.
+        figure_format: of the charts, by the last call.
+        dpi: dots per inch that were asked for, for charts that are PNG; none for the default.
         timings: how long the last call took.
         started: ISO 8601, UTC.
         finished: ISO 8601, UTC; none while the run is under way, or where it was interrupted.
@@ -98,6 +101,8 @@ class Report(Result):
     summary: dict[str, object] = Field(default_factory=dict)
     tables: dict[str, str] = Field(default_factory=dict)
     figures: dict[str, str] = Field(default_factory=dict)
+    figure_format: FigureFormat = "svg"
+    dpi: int | None = None
     timings: Timings | None = None
     started: str
     finished: str | None = None

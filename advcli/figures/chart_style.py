@@ -4,6 +4,7 @@ import io
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import matplotlib as mpl
@@ -11,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from advcli.core.choices import FigureFormat
+from advcli.figures.formats import Chart
 from advcli.figures.lettering import text_width
 
 INK, QUIET, ACCENT, PALE = "#1f2328", "#6e7681", "#c43e1c", "#d0d7de"
@@ -20,6 +23,7 @@ WIDEST_NAME = 190  # pixels of a name beside a bar, in letters of 13
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "advcli",  # else identifiers are random, and the same run gives other bytes
     "svg.fonttype": "none",  # text stays text: small, searchable
+    "pdf.fonttype": 42,  # TrueType, which can be edited and which publishers take
     "font.size": 10.0,
     "text.color": INK,
     "text.parse_math": False,  # a dollar sign in a class name is a dollar sign
@@ -33,6 +37,13 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": INK,
     "figure.facecolor": "white",
     "legend.frameon": False,
+}
+
+# What matplotlib writes of itself and of the time.
+_NAMELESS: dict[FigureFormat, dict[str, None]] = {
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 
 Estimate = tuple[float, float, float]
@@ -93,11 +104,22 @@ def _middle_out(text: str, kept: int) -> str:
     return text if kept >= len(text) else f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
 
 
-def svg(figure: Figure) -> bytes:
+def svg(figure: Figure) -> Chart:
     """Write a figure as an SVG file without date and creator."""
+    return Chart(saved(figure, "svg"), partial(saved, figure))
+
+
+def saved(figure: Figure, file_format: FigureFormat, dpi: int = 100) -> bytes:
+    """Write a figure in a format, the same bytes for the same figure.
+
+    Args:
+        figure: of ours.
+        file_format: of the file.
+        dpi: dots per inch of a PNG.
+    """
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # The file holds the text itself; matplotlib only cannot measure letters that its font lacks.
+    with style(), warnings.catch_warnings():
+        # An SVG holds the text itself; matplotlib only cannot measure letters that its font lacks.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format=file_format, dpi=dpi, metadata=_NAMELESS[file_format])
     return buffer.getvalue()

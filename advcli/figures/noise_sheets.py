@@ -3,11 +3,16 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from advcli.core.choices import FigureFormat
+from advcli.figures.chart_style import saved
+from advcli.figures.formats import Chart
 from advcli.figures.panels import Tile, panel
 from advcli.images.writing import png_bytes, read_png
 
@@ -86,7 +91,7 @@ def confident_sheets(kept: Mapping[str, Sequence[Kept]], folder: Path) -> dict[s
     Returns:
         Name to SVG, which holds the sheet as it is.
     """
-    drawn = {}
+    drawn: dict[str, bytes] = {}
     for name, pictures in list(kept.items())[:MOST_SHEETS]:
         shown = [_read(one, folder) for one in pictures[:TOP]]
         if shown:
@@ -94,14 +99,24 @@ def confident_sheets(kept: Mapping[str, Sequence[Kept]], folder: Path) -> dict[s
     return drawn
 
 
-def embedded(pixels: Pixels) -> bytes:
-    """Put a picture (H, W, 3) into an SVG file, without loss."""
+def embedded(pixels: Pixels) -> Chart:
+    """Put a picture (H, W, 3) into an SVG file, without loss; as a PNG it keeps its pixels, whatever the dpi."""
     height, width = pixels.shape[:2]
     data = base64.b64encode(png_bytes(pixels)).decode()
-    return (
+    text = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
         f'<image width="{width}" height="{height}" href="data:image/png;base64,{data}"/></svg>\n'
-    ).encode()
+    )
+    return Chart(text.encode(), partial(_sheet_as, pixels))
+
+
+def _sheet_as(pixels: Pixels, file_format: FigureFormat, dpi: int) -> bytes:
+    """Write a sheet as it is; PDF through a figure of its size, because Pillow's PDF is a JPEG."""
+    if file_format == "png":
+        return png_bytes(pixels)
+    figure = Figure(figsize=(pixels.shape[1] / dpi, pixels.shape[0] / dpi), dpi=dpi)
+    figure.figimage(pixels)
+    return saved(figure, file_format, dpi)
 
 
 def _picture(one: Shown) -> Tile:

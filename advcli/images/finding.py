@@ -178,3 +178,20 @@ def _digest(path: str) -> str:
 def _utf8(path: str) -> str:
     """Spell out bytes of a file name that are no UTF-8: a record could not be written otherwise."""
     return path.encode("utf-8", "backslashreplace").decode()
+
+
+def outside(sources: Sequence[Source], out: Path) -> list[Source]:
+    """Leave out what an earlier call wrote: a folder of results inside the folder of images is no input.
+
+    Args:
+        sources: that were found.
+        out: folder of the results, absolute.
+
+    Raises:
+        NoInputError: all lie inside it.
+    """
+    inside = str(out.resolve()) + "/"
+    found = [source for source in sources if not str(source.location.absolute()).startswith(inside)]
+    if not found:
+        raise NoInputError(f"all images lie in {out}, where the results go", "give another --out")
+    return found

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import pandas as pd
 
+from advcli.core.choices import FigureFormat
 from advcli.core.records import AnyRecord, Record
 from advcli.core.report import ModelReport, Report
 
@@ -77,7 +78,7 @@ class Summary:
     Args:
         values: by name: the worst case on top, and ``cases``, one mapping per case in long form.
         tables: by name, rows of a CSV file each.
-        charts: by name, an SVG each.
+        charts: by name, see ``figures.formats.Chart``.
         models: classifiers that came of the run.
     """
 
@@ -231,6 +232,8 @@ class RunConfig:
         overwrite: throw away what another run left in ``out``.
         command_line: in a form that a shell takes.
         listener: hears how it goes.
+        figure_format: of the charts in ``out/figures``.
+        dpi: dots per inch of charts that are PNG; none for the default.
     """
 
     out: Path
@@ -242,3 +245,5 @@ class RunConfig:
     overwrite: bool = False
     command_line: str = ""
     listener: Listener = field(default_factory=Silence)
+    figure_format: FigureFormat = "svg"
+    dpi: int | None = None

@@ -95,10 +95,7 @@ class Ledger:
         Raises:
             UsageError: the file was deleted or moved, so that nothing would come of all further work.
         """
-        path = self._out / RECORDS
-        there = looks(path)
-        if there is None or there[-1] != os.fstat(self._file.fileno()).st_ino:
-            raise UsageError(f"{path} was deleted or replaced during the run", "give the command again")
+        self._refuse_if_lost()
         lines = [(entry.record.model_dump_json() + "\n").encode() for entry in entries]
         stale = [path for entry in entries for path in self._replaced_pictures(entry)]
         place = self._file.tell()
@@ -113,6 +110,12 @@ class Ledger:
         os.fsync(self._file.fileno())
         for path in stale:
             (self._out / path).unlink(missing_ok=True)
+
+    def _refuse_if_lost(self) -> None:
+        path = self._out / RECORDS
+        there = looks(path)
+        if there is None or there[-1] != os.fstat(self._file.fileno()).st_ino:
+            raise UsageError(f"{path} was deleted or replaced during the run", "give the command again")
 
     def _replaced_pictures(self, entry: Entry) -> list[str]:
         """Paths of the pictures that a record replaces and does not name itself."""

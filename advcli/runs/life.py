@@ -9,11 +9,11 @@ import pandas as pd
 from advcli.core.fields import presentation
 from advcli.core.records import Record
 from advcli.core.report import ModelReport, Report, Timings
-from advcli.images.writing import write_atomically
 from advcli.models.devices import pick_device, repeatable
 from advcli.reports.page import render_page
 from advcli.reports.summaries import summarize_records
 from advcli.reports.tables import read_table, write_csv, write_parquet
+from advcli.runs.charts import write_charts
 from advcli.runs.command import Case, Command, Item, Prepared, Product, RunConfig, Summary
 from advcli.runs.describe import environment, now
 from advcli.runs.folder import opened, require_same, save_report
@@ -85,6 +85,8 @@ def first_report(
         skipped=tuple(prepared.skipped),
         preflight=tuple(prepared.preflight),
         tables={name: f"tables/{name}" for name in prepared.exports},
+        figure_format=config.figure_format,
+        dpi=config.dpi,
         started=started,
     )  # fmt: skip
 
@@ -167,8 +169,6 @@ def _finish(
         config.listener.warn(text)
     for name, rows in summary.tables.items():
         write_csv(rows, out / "tables" / f"{name}.csv")
-    for name, chart in summary.charts.items():
-        write_atomically(out / "figures" / f"{name}.svg", chart)
     made = {model.name for model in summary.models}
     done = report.model_copy(
         update={
@@ -176,7 +176,7 @@ def _finish(
             "preflight": (*report.preflight, *doubted),
             "summary": dict(summary.values),
             "tables": report.tables | {name: f"tables/{name}.csv" for name in summary.tables},
-            "figures": {name: f"figures/{name}.svg" for name in summary.charts},
+            "figures": write_charts(out, summary.charts, config.figure_format, config.dpi),
             "timings": timings,
             "finished": now(),
             "exit_code": TIME_IS_UP if left else INPUTS_UNUSABLE if summary.values.get("errors") else 0,
