@@ -1,7 +1,7 @@
 """Explanations on the grid of a run: which cases there are, and whose score each explains."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -207,6 +207,15 @@ def explain_cases(config: ExplainConfig, classifiers: Sequence[Classifier], firs
         reasons = list(sentences)
         raise UsageError(reasons[0], "use another method; see --list")
     return numbered(cases), list(sentences)
+
+
+def without_models(cases: Sequence[Case]) -> list[Case]:
+    """Give the same cases with ids that leave their model out, where what they belong to names it already."""
+    found: list[Case] = []
+    for place in dict.fromkeys(case.payload[0] for case in cases):
+        mine = [case for case in cases if case.payload[0] == place]
+        found += numbered([replace(case, id=case_id(case.payload[1].words)) for case in mine])
+    return found
 
 
 def _asks_nothing(method: Method) -> bool:

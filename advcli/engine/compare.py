@@ -21,7 +21,7 @@ from advcli.engine._attacking import Attacked, AttackGrid, nothing_to_do
 from advcli.engine._clean_maps import CleanMaps
 from advcli.engine._comparing import Compared, Comparer, Pair, plain_record
 from advcli.engine._detecting import Detector
-from advcli.engine._explaining import ExplainConfig, explain_cases
+from advcli.engine._explaining import ExplainConfig, explain_cases, without_models
 from advcli.engine._floors import FLOORS, Floors
 from advcli.engine._groups import Groups
 from advcli.engine._maps import require_layers
@@ -111,7 +111,8 @@ class CompareCommand:
         self.attack.targets.require([source.path for source in self.images.sources])
         loaded = Loaded.of(self.images, config, before)
         cases, skipped = attack_cases(self.attack, loaded.classifiers, loaded.first)
-        explanations, left_out = explain_cases(self.explain, loaded.classifiers, loaded.first)
+        found, left_out = explain_cases(self.explain, loaded.classifiers, loaded.first)
+        explanations = without_models(found)
         require_layers(explanations, loaded.classifiers, self.explain.layer)
         panels = self.images.draws_panels(len(loaded.items) * len(cases))
         grid = AttackGrid(loaded.classifiers, cases, self.attack, config, loaded.batch_size)
@@ -139,7 +140,7 @@ class CompareCommand:
             ),
             columns=COLUMNS,
             axes=AXES,
-            settings={**settings, "explain": [case.id for case in explanations]},
+            settings={**settings, "explain": list(dict.fromkeys(case.id for case in explanations))},
             skipped=[*skipped, *left_out, *(self._spared() if adapter else ())],
             exports={SIMILARITIES: write_long_similarity},
         )

@@ -48,7 +48,8 @@ def summarize_comparisons(
     Returns:
         The figures of ``summarize_attacks``, and as values and tables: ``methods``, the mean of each explanation over
         all images and all cases of an attack; ``method_tests``, paired tests between explanations, corrected by Holm
-        for their number; ``similarity``, one row for each attack, explanation, score, class, outcome and measure, see
+        for their number; ``model_tests``, the same between models on the images that were attacked on both;
+        ``similarity``, one row for each attack, explanation, score, class, outcome and measure, see
         ``_similarity``. Images that were at the goal before the attack are in no row.
     """
     figures = summarize_attacks(frame, cases, min_eps=min_eps)
@@ -61,6 +62,7 @@ def summarize_comparisons(
     means = {
         "methods": _methods(values, outcomes, cases, seed),
         "method_tests": _tests(values, outcomes, cases, seed),
+        "model_tests": _model_tests(values, outcomes, cases, seed),
         "similarity": [
             row
             for case in cases
@@ -194,28 +196,50 @@ def _tests(
     ``mean`` is that of the first minus that of the second; ``p_value`` is Student's paired test, ``p_holm`` the same
     corrected for all tests of the run.
     """
-    rows: list[Row] = []
-    found: list[float] = []
+    heads: list[Row] = []
+    gaps: list[NDArray[np.float64]] = []
     for (model, attack, _), names in _attacks(values, cases).items():
         keys, averaged = _over_cases(names, values, outcomes)
-        pairs = [
-            (one, other)
-            for one, other in combinations(range(len(keys)), 2)
-            if keys[one][2:] == keys[other][2:] and keys[one][3] in HEADLINE
-        ]
-        gaps = np.stack([averaged[:, a] - averaged[:, b] for a, b in pairs], axis=1) if pairs else None
-        if gaps is None:
+        for one, other in combinations(range(len(keys)), 2):
+            if keys[one][2:] == keys[other][2:] and keys[one][3] in HEADLINE:
+                named = {"first": keys[one][0], "second": keys[other][0], "after": keys[one][2], "metric": keys[one][3]}
+                heads.append({"model": model, "attack": attack, **named})
+                gaps.append(averaged[:, one] - averaged[:, other])
+    return _tested(heads, gaps, seed)
+
+
+def _model_tests(
+    values: Mapping[str, Values],
+    outcomes: Mapping[str, Mapping[bool | None, Mask]],
+    cases: Cases,
+    seed: int,
+) -> list[Row]:
+    """Compare models in pairs on the images that were attacked on both, as ``_tests`` compares explanations."""
+    attacks = {key: _over_cases(names, values, outcomes) for key, names in _attacks(values, cases).items()}
+    heads: list[Row] = []
+    gaps: list[NDArray[np.float64]] = []
+    for (first, second), (mine, other) in zip(combinations(attacks, 2), combinations(attacks.values(), 2), strict=True):
+        if first[0] == second[0] or first[1:] != second[1:]:
             continue
-        means = mean_intervals(gaps[np.isfinite(gaps).any(1)], seed=seed)
-        found += p_values(gaps).tolist()
-        for column, (one, other) in enumerate(pairs):
-            told = {name: value for name, value in means.row(column).items() if name != "undefined"}
-            names_of = {"first": keys[one][0], "second": keys[other][0], "after": keys[one][2], "metric": keys[one][3]}
-            rows.append({"model": model, "attack": attack, **names_of, **told})
-    corrected = holm(np.array(found))
-    for row, p, after in zip(rows, found, corrected, strict=True):
-        row["p_value"] = None if np.isnan(p) else p
-        row["p_holm"] = None if np.isnan(after) else float(after)
+        for place, (explanation, score, after, metric) in enumerate(mine[0]):
+            if metric in HEADLINE and mine[0][place] in other[0]:
+                named = {"method": explanation, "score": score, "after": after, "metric": metric}
+                heads.append({"attack": first[1], "first": first[0], "second": second[0], **named})
+                gaps.append(mine[1][:, place] - other[1][:, other[0].index(mine[0][place])])
+    return _tested(heads, gaps, seed)
+
+
+def _tested(heads: Sequence[Row], gaps: Sequence[NDArray[np.float64]], seed: int) -> list[Row]:
+    """Test paired differences (N,), NaN where there is no pair, and correct for their number."""
+    if not heads:
+        return []
+    columns = np.stack(gaps, axis=1)
+    means, found = mean_intervals(columns[np.isfinite(columns).any(1)], seed=seed), p_values(columns)
+    rows: list[Row] = []
+    for column, (head, p, corrected) in enumerate(zip(heads, found, holm(found), strict=True)):
+        told = {name: value for name, value in means.row(column).items() if name != "undefined"}
+        ends = {"p_value": p, "p_holm": corrected}
+        rows.append({**head, **told, **{name: None if np.isnan(one) else float(one) for name, one in ends.items()}})
     return rows
 
 

@@ -83,6 +83,31 @@ def test_detectors_are_attacked_too_and_what_hides_from_them_is_on_disk(main, ph
             assert (tmp_path / "o" / line["files"][f"adaptive-{name}-blur"]).exists()
 
 
+def test_two_models_stand_side_by_side_on_the_same_images(main, photos, tmp_path):
+    ask = ("--explain", "gradient", "--explain", "grad-cam", "--attack", "fgsm", "--no-panels", "--limit", 10)
+    models = ("--model", "cifar10-resnet20", "--model", "cifar10-resnet20-robust", "--labels", "predicted")
+    done = main("compare", photos, *ask, *models, "--eps", "8/255", "--json", "--out", tmp_path / "o")
+    assert done.code == 0
+    assert done.json()["settings"]["explain"] == ["gradient", "grad-cam"]
+    means = pd.read_csv(tmp_path / "o" / "tables" / "methods.csv")
+    assert means.groupby("model")["method"].unique().map(list).to_dict() == {
+        name: ["gradient", "grad-cam"] for name in ("cifar10-resnet20", "cifar10-resnet20-robust")
+    }
+    tests = pd.read_csv(tmp_path / "o" / "tables" / "model_tests.csv")
+    assert list(zip(tests["method"], tests["metric"], strict=True)) == [
+        (method, metric) for method in ("gradient", "grad-cam") for metric in ("spearman", "ssim", "hog")
+    ]
+    assert (tests["n"] == 10).all()
+    assert (tests["low"] <= tests["mean"]).all()
+    assert tests[["p_value", "p_holm"]].notna().all().all()
+    pivot = means.pivot_table("mean", ["method", "metric"], "model", sort=False)
+    gaps = pivot["cifar10-resnet20"] - pivot["cifar10-resnet20-robust"]
+    for row in tests.itertuples():
+        assert row.mean == pytest.approx(gaps[row.method, row.metric], abs=1e-6)
+    floors = pd.read_csv(tmp_path / "o" / "tables" / "similarity.csv")
+    assert floors[floors["misclassified"].isna()]["floor_shuffled"].notna().all()
+
+
 def test_records_do_not_depend_on_the_batch_and_results_not_on_an_interruption(study, main, photos, out, tmp_path):
     main("compare", photos, *STUDY, "--batch-size", 5, "--out", tmp_path / "other")
     for name in ("records.jsonl", "tables/similarity.csv", "tables/floors.csv"):
