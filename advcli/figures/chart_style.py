@@ -34,6 +34,7 @@ _STYLE: dict[Any, Any] = {
     "axes.titlelocation": "left",
     "axes.titlepad": 8.0,
     "xtick.color": QUIET,
+    "xtick.major.pad": 6.0,  # the first number of one axis must not touch that of the other
     "ytick.color": INK,
     "figure.facecolor": "white",
     "legend.frameon": False,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from advcli.core.similarities import HEADLINE, MEASURES
 from advcli.figures.chart_style import INK, PALE, QUIET, SERIES, canvas, shortened, style, svg
@@ -143,6 +143,8 @@ def _line(axes: Axes, points: Sequence[Row], color: str, label: str | None) -> N
 def _scale(axes: Axes, title: str) -> None:
     low = min(0.0, axes.get_ylim()[0])
     axes.set_ylim(max(-1.0, low), 1)
+    axes.yaxis.set_major_locator(MultipleLocator(0.25))
+    axes.yaxis.set_major_formatter("{x:.2f}")  # alike for all measures
     axes.grid(axis="y", color=PALE, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_title(title, fontsize=10, color=INK, pad=4)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from advcli.figures.chart_style import ACCENT, QUIET, canvas, shortened, style, svg
 
 MOST_CASES = 8
+_MANY = 10  # bars that fill the axis; fewer stay as slim, for one alone would look like a wall
 Counts = NDArray[np.float64]
 
 
@@ -34,7 +35,7 @@ def passes_chart(passes: Mapping[str, Counts]) -> bytes:
     with style():
         figure, grid = canvas(0.9 + (1.3 if len(shown) == 1 else 0.85 * len(shown)), title, len(shown))
         for axes, (name, values) in zip(grid, shown.items(), strict=True):
-            axes.hist(values, bins=edges.tolist(), color=ACCENT, rwidth=0.86)
+            axes.hist(values, bins=edges.tolist(), color=ACCENT, rwidth=0.86 * min(1, (len(edges) - 1) / _MANY))
             if len(shown) > 1:
                 axes.set_title(f"{shortened(name)}, mean {values.mean():.3g}", fontsize=9, color=QUIET, pad=2)
             _finish(axes, edges, any_values=bool(values.size), logarithmic=logarithmic)
@@ -52,13 +53,12 @@ def _edges(values: Counts) -> tuple[Counts, bool]:
 
 
 def _finish(axes: Axes, edges: Counts, *, any_values: bool, logarithmic: bool) -> None:
+    axes.set_xlim(edges[0], edges[-1])
     if logarithmic:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlim(edges[0], edges[-1])
     else:
-        axes.set_xlim(edges[0], max(edges[-1], edges[0] + 10))  # one bar alone would look like a wall
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_ylim(0, None if any_values else 1)
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))

@@ -117,6 +117,14 @@ def test_an_undefined_similarity_is_said_to_be_so():
     } <= written
 
 
+def test_the_axis_of_passes_ends_where_the_data_end():
+    assert [text for text in texts(passes_chart({"pgd": counts(2, 3, 3)})) if text in ("1", "2", "3", "4")].count(
+        "4"
+    ) == 0
+    alone = texts(passes_chart({"pgd": counts(2, 2)}))
+    assert not [text for text in alone if "." in text]  # whole numbers of passes only
+
+
 def test_passes_name_their_cases_and_the_costliest_are_kept():
     assert "Forward passes an image, pgd" in texts(passes_chart({"pgd": counts(1, 2)}))
     many = {f"c{n}": counts(n, n + 1) for n in range(1, 11)}
