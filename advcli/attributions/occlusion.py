@@ -3,12 +3,14 @@
 Source: Zeiler and Fergus 2014, https://arxiv.org/abs/1311.2901, section 4.2.
 """
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from advcli.attributions._noise import SampleNoise
+from advcli.attributions._reach import looks, reachable
 from advcli.core.attribution import Traits
 from advcli.core.blurring import blurred
 from advcli.core.precision import by_row, wide
@@ -64,21 +66,36 @@ def occlusion(
     places = torch.tensor([(*rows, *columns) for rows in down for columns in across], device=view.pixels.device)
     cover = _cover(view.pixels, fill, noise)
 
+    total = wide(torch.zeros_like(view.pixels[:, 0]))
+    coverage = torch.zeros_like(total[0])
+    for rows, index, fall in _falls(view, target, cover, places):
+        top, bottom, left, right = places[index].tolist()
+        total[rows, top:bottom, left:right] += fall[:, None, None]
+    for top, bottom, left, right in places.tolist():
+        coverage[top:bottom, left:right] += 1
+    return total / coverage
+
+
+def _falls(view: View, target: Target, cover: Pixels, places: Tensor) -> Iterator[tuple[slice, int, Tensor]]:
+    """Give images, the index of a window, and how much their scores (M,) fall when it is covered."""
+    height, width = view.pixels.shape[2:]
+    whole = target.value(view.logits)
+
     def occluded(rows: Tensor, indices: Tensor) -> Tensor:
         inside = _inside(places[indices], height, width)
         return torch.where(inside[:, None], cover[rows], view.pixels[rows])
 
-    whole = target.value(view.logits)
-    total = wide(torch.zeros_like(view.pixels[:, 0]))
-    coverage = torch.zeros_like(total[0])
-    for part in view.classifier.sweep(view.pixels, len(places), occluded, graph=False):
-        fall = whole[part.rows] - target[part.rows].value(part.logits)
-        for here, rows, index in part.runs():
-            top, bottom, left, right = places[index].tolist()
-            total[rows, top:bottom, left:right] += fall[here, None, None]
-    for top, bottom, left, right in places.tolist():
-        coverage[top:bottom, left:right] += 1
-    return total / coverage
+    traced = reachable(view.classifier, places)
+    if traced is None:
+        for part in view.classifier.sweep(view.pixels, len(places), occluded, graph=False):
+            fall = whole[part.rows] - target[part.rows].value(part.logits)
+            yield from ((rows, index, fall[here]) for here, rows, index in part.runs())
+        return
+    for row in range(len(view.pixels)):
+        one = slice(row, row + 1)
+        for indices, logits in looks(view.classifier, traced, view.pixels[one], cover[one], places):
+            falls = whole[one] - target[torch.full((len(indices),), row)].value(logits)
+            yield from ((one, index, fall[None]) for index, fall in zip(indices, falls, strict=True))
 
 
 def _refuse_misfits(side: int, step: int, height: int, width: int) -> None:
