@@ -43,6 +43,7 @@ def unfolded(command: Callable[..., None]) -> Callable[..., None]:
 
     Args:
         command: a function; a parameter whose annotation is a dataclass, such as ``run: RunOptions``, is a group.
+            Groups before the command's own options come last in the help, others stay in their place.
     """
     hints = typing.get_type_hints(command, include_extras=True)
     groups = {name: hint for name, hint in hints.items() if inspect.isclass(hint) and is_dataclass(hint)}
@@ -50,7 +51,7 @@ def unfolded(command: Callable[..., None]) -> Callable[..., None]:
     shared: list[inspect.Parameter] = []
     for parameter in inspect.signature(command).parameters.values():
         if parameter.name in groups:
-            shared += _parameters(groups[parameter.name])
+            (own if own else shared).extend(_parameters(groups[parameter.name]))
         else:
             own.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name]))
 

@@ -18,40 +18,43 @@ if TYPE_CHECKING:
 
 _PAUSE = 5.0  # seconds between two looks at a training
 
+_Models = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model, a weights file, or a folder of checkpoints; two to compare them.",
+        show_default="what ADVCLI_MODEL says, else cifar10-resnet20",
+    ),
+]
+_Weights = Annotated[str | None, typer.Option(metavar="NAME", help="Weights of a torchvision model; none: random.")]
+_TrustModel = Annotated[bool, typer.Option("--trust-model", help="Load files that can run code. Only your own!")]
+_Traps = Annotated[bool, typer.Option("--traps", help="Look for correlation traps; takes 15 times as long.")]
+_Jobs = Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Checkpoints analyzed at once.")]
+_Film = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="webp|gif|apng|mp4|none",
+        help="Of the films of a training's course; repeat for more.",
+        show_default="webp",
+    ),
+]
+_Pictures = Annotated[
+    bool | None,
+    typer.Option("--pictures/--no-pictures", help="Draw every layer.", show_default="where there are few"),
+]
+_Watch = Annotated[bool, typer.Option("--watch", help="Follow a training that is under way, until it is finished.")]
+
 
 def esd(
     run: RunOptions,
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="A model, a weights file, or a folder of checkpoints; two to compare them.",
-            show_default="what ADVCLI_MODEL says, else cifar10-resnet20",
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Weights of a torchvision model; none: random.")
-    ] = None,
-    trust_model: Annotated[
-        bool, typer.Option("--trust-model", help="Load files that can run code. Only your own!")
-    ] = False,
-    traps: Annotated[bool, typer.Option("--traps", help="Look for correlation traps; takes 15 times as long.")] = False,
-    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Checkpoints analyzed at once.")] = 1,
-    film: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="webp|gif|apng|mp4|none",
-            help="Of the films of a training's course; repeat for more.",
-            show_default="webp",
-        ),
-    ] = None,
-    pictures: Annotated[
-        bool | None,
-        typer.Option("--pictures/--no-pictures", help="Draw every layer.", show_default="where there are few"),
-    ] = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Follow a training that is under way, until it is finished.")
-    ] = False,
+    models: _Models = None,
+    weights: _Weights = None,
+    trust_model: _TrustModel = False,
+    traps: _Traps = False,
+    jobs: _Jobs = 1,
+    film: _Film = None,
+    pictures: _Pictures = None,
+    watch: _Watch = False,
 ) -> None:
     """Analyze the spectra of MODEL's weights, or how they change over a training.
 

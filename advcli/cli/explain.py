@@ -13,6 +13,18 @@ from advcli.cli.running import carry_out
 from advcli.core.choices import Scale, Score
 from advcli.registry import parse_methods
 
+_Grade = Annotated[
+    bool, typer.Option("--grade", help="Measure how good each method's maps are; takes many more passes.")
+]
+_Boxes = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.csv", help="Where the objects are, for --grade: path,left,top,right,bottom."),
+]
+_Top = Annotated[str | None, typer.Option(metavar="SHARE", help="Outline the most important share of the pixels: 0.1.")]
+_Scale = Annotated[
+    Scale, typer.Option(metavar="image|run", help="Color each map on its own scale, or all of a case on one.")
+]
+
 
 def explain(
     images: ImageOptions,
@@ -23,19 +35,10 @@ def explain(
     layer: opt.Layer = None,
     class_: opt.Classes = None,
     ensemble: opt.Ensemble = None,
-    grade: Annotated[
-        bool, typer.Option("--grade", help="Measure how good each method's maps are; takes many more passes.")
-    ] = False,
-    boxes: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.csv", help="Where the objects are, for --grade: path,left,top,right,bottom."),
-    ] = None,
-    top: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Outline the most important share of the pixels: 0.1.")
-    ] = None,
-    scale: Annotated[
-        Scale, typer.Option(metavar="image|run", help="Color each map on its own scale, or all of a case on one.")
-    ] = "image",
+    grade: _Grade = False,
+    boxes: _Boxes = None,
+    top: _Top = None,
+    scale: _Scale = "image",
     npy: opt.Arrays = False,
     list_: opt.ListMethods = False,
 ) -> None:

@@ -14,45 +14,49 @@ from advcli.registry import parse_methods
 
 _SHARES = "SHARE[,SHARE...]"
 
+_Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar=_SHARES,
+        help="Shares of the pixels, in (0, 1), that are kept; the others are replaced.",
+        show_default="0.05,0.1,0.25,0.5,0.75 without --remove",
+    ),
+]
+_Remove = Annotated[
+    list[str] | None,
+    typer.Option(metavar=_SHARES, help="The reverse: shares that are replaced, the most important first."),
+]
+_Order = Annotated[
+    list[str] | None,
+    typer.Option(metavar="map|random", help="Order of the pixels; random is the control.", show_default="map, random"),
+]
+_Fill = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="zero|gaussian|mean|blur|uniform[,...]",
+        help="What replaces pixels: black, noise like the picture, its mean color, it blurred, or any value.",
+        show_default="zero",
+    ),
+]
+_Absolute = Annotated[bool, typer.Option("--absolute", help="Rank by the size of the evidence, for and against alike.")]
+_Score = Annotated[Score, typer.Option(metavar="logit|prob|logprob|loss", help="What is explained.")]
+_Class = Annotated[
+    str, typer.Option("--class", metavar="predicted|label|second|CLASS", help="The class that is explained.")
+]
+
 
 def mask(
     images: ImageOptions,
     model: ModelOptions,
     run: RunOptions,
     explain: opt.RankingAttributions = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar=_SHARES,
-            help="Shares of the pixels, in (0, 1), that are kept; the others are replaced.",
-            show_default="0.05,0.1,0.25,0.5,0.75 without --remove",
-        ),
-    ] = None,
-    remove: Annotated[
-        list[str] | None,
-        typer.Option(metavar=_SHARES, help="The reverse: shares that are replaced, the most important first."),
-    ] = None,
-    order: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="map|random", help="Order of the pixels; random is the control.", show_default="map, random"
-        ),
-    ] = None,
-    fill: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="zero|gaussian|mean|blur|uniform[,...]",
-            help="What replaces pixels: black, noise like the picture, its mean color, it blurred, or any value.",
-            show_default="zero",
-        ),
-    ] = None,
-    absolute: Annotated[
-        bool, typer.Option("--absolute", help="Rank by the size of the evidence, for and against alike.")
-    ] = False,
-    score: Annotated[Score, typer.Option(metavar="logit|prob|logprob|loss", help="What is explained.")] = "logit",
-    class_: Annotated[
-        str, typer.Option("--class", metavar="predicted|label|second|CLASS", help="The class that is explained.")
-    ] = "predicted",
+    keep: _Keep = None,
+    remove: _Remove = None,
+    order: _Order = None,
+    fill: _Fill = None,
+    absolute: _Absolute = False,
+    score: _Score = "logit",
+    class_: _Class = "predicted",
     layer: opt.Layer = None,
     list_: opt.ListMethods = False,
 ) -> None:

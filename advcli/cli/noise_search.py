@@ -10,34 +10,37 @@ from advcli.cli.parsing import choices
 from advcli.cli.running import carry_out
 from advcli.core.choices import NoiseKind
 
+_Attempts = Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000_000, help="Pictures of each kind of noise.")]
+_Threshold = Annotated[float, typer.Option(metavar="P", help="Softmax probability from which an answer is a hit.")]
+_Noise = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KIND",
+        help="uniform, gaussian, salt, perlin, shuffled-image or constant; repeat for several.",
+        show_default="uniform",
+    ),
+]
+_Optimize = Annotated[
+    int, typer.Option(metavar="N", min=0, max=9999, help="Climb from noise to N pictures of every class.")
+]
+_Keep = Annotated[
+    int, typer.Option(metavar="N", min=0, max=500, help="Save the N most confident pictures of every 500.")
+]
+_Calibrate = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Class folders of pictures; calibrates the probabilities on them too."),
+]
+
 
 def noise_search(
     model: ModelOptions,
     run: RunOptions,
-    attempts: Annotated[
-        int, typer.Option(metavar="N", min=1, max=1_000_000_000, help="Pictures of each kind of noise.")
-    ] = 10_000,
-    threshold: Annotated[
-        float, typer.Option(metavar="P", help="Softmax probability from which an answer is a hit.")
-    ] = 0.9,
-    noise: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KIND",
-            help="uniform, gaussian, salt, perlin, shuffled-image or constant; repeat for several.",
-            show_default="uniform",
-        ),
-    ] = None,
-    optimize: Annotated[
-        int, typer.Option(metavar="N", min=0, max=9999, help="Climb from noise to N pictures of every class.")
-    ] = 0,
-    keep: Annotated[
-        int, typer.Option(metavar="N", min=0, max=500, help="Save the N most confident pictures of every 500.")
-    ] = 4,
-    calibrate: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Class folders of pictures; calibrates the probabilities on them too."),
-    ] = None,
+    attempts: _Attempts = 10_000,
+    threshold: _Threshold = 0.9,
+    noise: _Noise = None,
+    optimize: _Optimize = 0,
+    keep: _Keep = 4,
+    calibrate: _Calibrate = None,
 ) -> None:
     """Count how often MODEL is sure of pictures of pure noise, and keep those it is surest of.
 

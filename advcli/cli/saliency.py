@@ -11,16 +11,19 @@ from advcli.cli.parsing import choices, several
 from advcli.cli.running import carry_out
 from advcli.core.choices import Reduction, Score
 
+_Reduce = Annotated[Reduction, typer.Option(metavar="max|sum|l2", help="How three channels become one map.")]
+_Smooth = Annotated[
+    int | None, typer.Option(metavar="N", help="Average over N noisy versions (SmoothGrad).", show_default=False)
+]
+
 
 def saliency(
     images: ImageOptions,
     model: ModelOptions,
     run: RunOptions,
     score: opt.Scores = None,
-    reduce: Annotated[Reduction, typer.Option(metavar="max|sum|l2", help="How three channels become one map.")] = "max",
-    smooth: Annotated[
-        int | None, typer.Option(metavar="N", help="Average over N noisy versions (SmoothGrad).", show_default=False)
-    ] = None,
+    reduce: _Reduce = "max",
+    smooth: _Smooth = None,
     class_: opt.Classes = None,
     npy: opt.Arrays = False,
     list_: opt.ListMethods = False,
