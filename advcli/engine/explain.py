@@ -28,7 +28,7 @@ from advcli.figures.overlays import Photo
 from advcli.images.writing import to_bytes
 from advcli.metrics.regions import Box, top_box, top_mask
 from advcli.models.classifier import Classifier
-from advcli.reports.map_figures import COLUMNS, FIGURES, summarize_maps
+from advcli.reports.map_figures import COLUMNS, FIGURES, GRADES, POINTING, summarize_maps
 from advcli.runs.command import Case, Item, Known, Prepared, Product, RunConfig, Summary
 from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, look_at, read_ahead
 from advcli.runs.life import run
@@ -69,7 +69,12 @@ class ExplainCommand:
     name: ClassVar[str] = "explain"
     record: ClassVar[type[Record]] = MapRecord
     noun: ClassVar[tuple[str, str]] = ("image", "images")
-    figures: ClassVar[tuple[str, ...]] = FIGURES
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """What a gate can ask for."""
+        config = self.config
+        return (*FIGURES, *(GRADES if config.grade else ()), *(POINTING if config.boxes is not None else ()))
 
     def prepare(self, config: RunConfig, before: Report | None) -> Prepared:
         """Load the models, find the layers and lay out the grid."""

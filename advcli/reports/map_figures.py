@@ -1,6 +1,6 @@
 """The figures of a run of explanations: how often the network is right, how many maps are blank, what methods say."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -44,8 +44,15 @@ _MEASURES = (  # in the order in which they are shown
     *("random_spearman_abs", "sanity_ssim_abs", "sanity_hog"),
 )
 
-# What a summary's top level may hold, for gates.
+_MORE_IS_BETTER = {"overall", "insertion", "pointing", "mass_inside"}
+
+# What a summary's top level may hold, for gates: always, with grades, and with grades and boxes.
 FIGURES = ("images", "errors", "labelled", "clean_accuracy", "clean_accuracy_low", "clean_accuracy_high")
+GRADES = (
+    *("overall", "insertion", "deletion", "infidelity", "max_sensitivity", "completeness_gap"),
+    *("sanity_spearman_abs", "sanity_ssim_abs", "sanity_hog", "edge_spearman_abs", "random_spearman_abs"),
+)
+POINTING = ("pointing", "mass_inside")
 
 
 def summarize_maps(frame: pd.DataFrame, cases: Cases) -> Figures:
@@ -59,7 +66,8 @@ def summarize_maps(frame: pd.DataFrame, cases: Cases) -> Figures:
         Values: the counts of the inputs, ``clean_accuracy`` (with several models ``models``, a list), and ``cases``:
         of each case the number of ``images``, how many maps are ``blank``, and medians of the figures. With grades also
         ``grades``: the mean of each measure with its 95 % interval, the cases in the order of ``overall``, the area of
-        insertion minus that of deletion. Tables: ``cases``, ``grades``. Series: the mean curves, by name and case.
+        insertion minus that of deletion, and on top of each of ``GRADES`` and ``POINTING`` the mean of the worst case.
+        Tables: ``cases``, ``grades``. Series: the mean curves, by name and case.
     """
     rows = usable(frame)
     rows = rows[rows["case"].astype(object).isin(list(cases)).to_numpy(dtype=bool)]
@@ -73,6 +81,7 @@ def summarize_maps(frame: pd.DataFrame, cases: Cases) -> Figures:
     tables: dict[str, list[dict[str, object]]] = {"cases": flat_rows(per_case)}
     grades = list(_grades(rows, cases))
     if grades:
+        values |= _worst(grades)
         values["grades"] = tables["grades"] = grades
     return Figures(values, tables, _curves(rows, cases))
 
@@ -89,6 +98,16 @@ def _grades(rows: pd.DataFrame, cases: Cases) -> Iterator[dict[str, object]]:
         for name in names:
             row: dict[str, object] = {"case": case, "rank": rank, "metric": name.removeprefix("grade.")}
             yield row | mean_interval(_numbers(groups[case][name]))
+
+
+def _worst(grades: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    """Give the mean of the worst case for each measure that says how good a case is."""
+    found: dict[str, object] = {}
+    for name in (*GRADES, *POINTING):
+        means = [float(str(row["mean"])) for row in grades if row["metric"] == name and row["mean"] is not None]
+        if means:
+            found[name] = min(means) if name in _MORE_IS_BETTER else max(means)
+    return found
 
 
 def _place(name: str) -> tuple[int, str]:

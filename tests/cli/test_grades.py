@@ -149,3 +149,27 @@ def test_options_without_meaning_are_refused(main, photos, out, boxes, options, 
     done = main("explain", photos / "cat", *[one.format(boxes=boxes) for one in options], "--out", out)
     assert done.code == 2
     assert f"error: {error}" in done.err
+
+
+def test_grades_are_figures_for_gates_and_the_worst_case_decides(main, options, reference, report):
+    rows = report["summary"]["grades"]
+    worst = {
+        name: choose(row["mean"] for row in rows if row["metric"] == name)
+        for name, choose in (("overall", min), ("insertion", min), ("mass_inside", min), ("deletion", max))
+    }
+    assert worst == {name: report["summary"][name] for name in worst}
+    gates = ["--fail-under", f"insertion={worst['insertion']}", "--fail-over", f"deletion={worst['deletion']}"]
+    assert main("explain", *options, "--out", reference, *gates).code == 0
+    missed = main("explain", *options, "--out", reference, "--fail-under", "overall=2")
+    assert missed.code == 1
+    assert f"error: overall {worst['overall']:.6g} is under 2 (--fail-under)" in missed.err
+
+
+@pytest.mark.parametrize(
+    ("options", "figure"),
+    [([], "insertion"), (["--grade"], "insertoin"), (["--grade"], "pointing"), (["--grade"], "insertion_low")],
+)
+def test_a_figure_that_a_run_will_not_have_is_refused_before_the_model_is_loaded(main, photos, out, options, figure):
+    done = main("explain", photos, *options, "--model", "missing.pt", "--fail-under", f"{figure}=0.5", "--out", out)
+    assert done.code == 2
+    assert f"error: --fail-under: explain has no figure '{figure}'" in done.err
