@@ -17,6 +17,7 @@ from advcli.errors import ModelError
 from advcli.models.card import Card, Preprocessing
 from advcli.models.classifier import Classifier
 from advcli.registry import implementation, names
+from tests.counting import Counted
 
 SHORT = {"steps": 3, "restarts": 1, "queries": 6, "gradient_queries": 4, "population": 5, "search_steps": 2}
 RADII = {"linf": 0.05, "l2": 0.5, "l1": 3.0, "l0": 3.0, None: 0.0}
@@ -95,24 +96,6 @@ def within_bounds(run_attack, attack, classifier, images, label):
     assert torch.equal(found.goal.reached(classifier.logits(found.pixels)), found.rank >= 1)
 
 
-class Counter(nn.Module):
-    """A network that counts the rows that pass through it, forward and backward."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network, self.forward_rows, self.backward_rows = network, 0, 0
-
-    def forward(self, pixels):
-        self.forward_rows += len(pixels)
-        logits = self.network(pixels)
-        if logits.requires_grad:
-            logits.register_hook(self._backward)
-        return logits
-
-    def _backward(self, gradient):
-        self.backward_rows += len(gradient)
-
-
 @pytest.mark.parametrize(("name", "chosen"), EVERY)
 def test_the_passes_that_are_said_are_those_that_hooks_count(run_attack, name, chosen):
     """With one row at a time nothing is filled; members of a race that are given up are charged by their traits."""
@@ -123,7 +106,7 @@ def test_the_passes_that_are_said_are_those_that_hooks_count(run_attack, name, c
     eps = max(RADII[norm_of(attack)] * strength, 1.0 if norm_of(attack) == "l0" else 0.0)
     asked = (attack, classifier, images[:1], label[:1], None if target is None else target[:1], eps)
     run_attack(*asked)  # donors are chosen once
-    counter = classifier.network = Counter(classifier.network)
+    counter = classifier.network = Counted(classifier.network)
     found = run_attack(*asked)
     looked = int(isinstance(attack, Composed))  # at the clean image, to choose the classes that members aim at
     assert counter.forward_rows - looked == int((found.forward_passes + found.verification_passes).sum())

@@ -24,27 +24,10 @@ from advcli.registry import parse_methods
 from advcli.search.flow import flow
 from advcli.search.plans import AttackPlan, Problem, attack_job
 from tests.benchmarks.proofs import Plain, pictures
+from tests.counting import Counted
 
 warnings.filterwarnings("ignore")  # of the libraries: they are measured, not mended
 ALL = ("pgd", "apgd-ce", "apgd-dlr", "apgd-t", "square", "autoattack", "autoattack:version=quick")
-
-
-class Counted(torch.nn.Module):
-    """A network that counts the rows that pass through it, forward and backward."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network, self.forward_rows, self.backward_rows = network, 0, 0
-
-    def forward(self, pixels):
-        self.forward_rows += len(pixels)
-        logits = self.network(pixels)
-        if logits.requires_grad:
-            logits.register_hook(self._backward)
-        return logits
-
-    def _backward(self, gradient):
-        self.backward_rows += len(gradient)
 
 
 def peers(eps, steps, queries, classes):

@@ -50,6 +50,12 @@ def test_a_weaker_attack_of_the_run_that_succeeds_where_a_stronger_one_fails_is_
     assert diagnosis(frame, other) == []
 
 
+def test_points_made_for_another_network_that_do_better_are_a_sign():
+    frame = rows(("a", "pgd", True, False, (), np.nan), ("a", "transfer", True, True, (), np.nan))
+    (row,) = diagnosis(frame, {name: case(name) for name in ("pgd", "transfer")})
+    assert (row["case"], row["indicator"], row["images"], row["of"]) == ("pgd", "transfer-wins", 1, 1)
+
+
 def test_a_sign_is_told_as_a_warning_with_what_to_do():
     frame = rows(("a", "pgd", True, False, ("zero-gradients",), 0.0))
     (warning,) = doubts({"diagnosis": diagnosis(frame, {"pgd": case("pgd")})}, [])

@@ -32,6 +32,40 @@ class Obfuscated(nn.Module):
         return self.network(pixels) * self.scale
 
 
+class Jagged(nn.Module):
+    """A network that sees its input through a fine wave: each level of a pixel moves it far."""
+
+    def __init__(self, network, height):
+        super().__init__()
+        self.network, self.height = network, height
+
+    def forward(self, pixels):
+        return self.network(pixels + self.height * torch.sin(1e4 * pixels))
+
+
+class Kinked(nn.Module):
+    """A network whose derivative is not finite, although its value is."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels):
+        return self.network(pixels) + (pixels - pixels).sqrt().sum((1, 2, 3))[:, None]
+
+
+class Coarse(nn.Module):
+    """A network that answers otherwise in bf16, as one does whose logits nearly tie."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels):
+        logits = self.network(pixels)
+        return -logits if torch.is_autocast_enabled("cpu") else logits
+
+
 @dataclass(frozen=True)
 class Idle:
     """Stay at the image, whatever the gradient."""
@@ -50,8 +84,10 @@ class Idle:
 def judged(trained, wrap):
     """Attack pictures of the trained network behind some obfuscation, and diagnose what comes out."""
 
-    def run(attack, eps=0.06, count=8, **hidden):
-        classifier = wrap(Obfuscated(copy.deepcopy(trained.network), **hidden), 5, 16) if hidden else trained.classifier
+    def run(attack, eps=0.06, count=8, fault=None, precision="fp32", **hidden):
+        network = copy.deepcopy(trained.network)
+        faulty = Obfuscated(network, **hidden) if hidden else fault(network) if fault else None
+        classifier = trained.classifier if faulty is None else wrap(faulty, 5, 16, precision=precision)
 
         def job(place):
             image = trained.images[place]
@@ -107,6 +143,43 @@ def test_noise_inside_the_network_is_seen(judged):
 def test_an_attack_that_does_not_move_is_seen(judged):
     found = judged(Idle(), eps=0.15, count=4)
     assert all({"no-progress", "unbounded-fails", "one-step-wins"} <= set(told.indicators) for _, told in found)
+
+
+@pytest.fixture
+def brief(monkeypatch):
+    """Give the black-box control few queries: what it finds is not asked."""
+    monkeypatch.setattr(diagnosis, "_QUERIES", 10)
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize("fault", [lambda network: Jagged(network, 0.05), Kinked])
+def test_gradients_that_are_too_steep_or_not_finite_are_seen(judged, fault):
+    found = judged(Idle(), count=2, fault=fault)
+    assert all("exploding-gradients" in told.indicators for reached, told in found if not reached)
+    assert not all(reached for reached, _ in found)
+    assert "exploding-gradients" not in signs(judged(Idle(), count=2))
+
+
+@pytest.mark.usefixtures("brief")
+def test_a_loss_that_jumps_from_point_to_point_is_seen(judged):
+    found = judged(Idle(), count=4, fault=lambda network: Jagged(network, 0.1))
+    assert any("unstable-predictions" in told.indicators for reached, told in found if not reached)
+
+
+@pytest.mark.usefixtures("brief")
+def test_what_only_a_low_precision_calls_misclassified_is_seen(judged):
+    found = judged(Idle(), count=1, fault=Coarse, precision="bf16")
+    assert all("lost-in-precision" in told.indicators for _, told in found)
+    assert not any(reached for reached, _ in found)
+    assert "lost-in-precision" not in signs(judged(Idle(), count=1, fault=nn.Sequential, precision="bf16"))
+
+
+@pytest.mark.usefixtures("brief")
+def test_random_noise_that_does_better_is_seen(judged):
+    found = judged(Idle(), eps=0.9, count=6)
+    assert not any(reached for reached, _ in found)
+    assert "noise-wins" in signs(found)
+    assert "noise-wins" not in signs(judged(Idle(), eps=0.004, count=6))
 
 
 def test_a_search_that_is_cut_short_is_seen(judged):

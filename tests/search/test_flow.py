@@ -224,3 +224,20 @@ def test_the_stages_of_an_attack_add_up_to_one_image(trained):
     assert len({round(share, 6) for share in heard}) > 10
     assert heard == [*sorted(heard[:-1]), 0.0]
     assert max(heard) <= 1 + 1e-9
+
+
+def test_behind_its_deadline_a_flow_ends_with_what_is_finished(trained):
+    def job(place):
+        image = trained.images[place]
+        logits = trained.classifier.logits(image[None])[0]
+        problem = Problem(trained.classifier, image, logits, int(trained.labels[place]), f"picture {place}", 0)
+        (answer,) = yield from attack_job(problem, AttackPlan(Pgd(steps=3), "test", eps=(0.05,)))
+        return place, answer.outcome.pixels
+
+    whole = dict(flow(map(job, range(40)), batch_size=4))
+    cut = dict(flow(map(job, range(40)), batch_size=4, deadline=0.0))  # it has passed
+    assert 1 <= len(cut) < len(whole) == 40
+    assert all(torch.equal(pixels, whole[place]) for place, pixels in cut.items())
+    left = dict(flow((job(place) for place in range(40) if place not in cut), batch_size=4))
+    assert {**cut, **left}.keys() == whole.keys()
+    assert all(torch.equal(pixels, whole[place]) for place, pixels in left.items())
