@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _FEW = 16  # results that are listed one by one
 _LONGEST = 24  # rows of a table, but for the cases, that are shown
-_IN_FILES = "_tests"  # ending of tables that no terminal shows: pairs of pairs
 _WRONG = "✗ "
 _TOLD = ("sign", "advice")  # sentences of a diagnosis, which stand in the warnings
 Line = Mapping[str, Any]
@@ -45,7 +44,7 @@ def show(report: "Report", command: "Command", out: Path, run: RunOptions) -> No
         _show_records(out, command)
         for name, rows in report.summary.items():
             if isinstance(rows, list) and rows and all(isinstance(row, Mapping) for row in rows):
-                _show_rows(name, rows, report)
+                _show_rows(name, rows, report, long=name in command.record.long_tables)
         for sentence in _sentences(report):
             data().write(f"{one_line(sentence)}\n")
         seconds = f" in {report.timings.seconds:.1f} s" if report.timings else ""
@@ -184,8 +183,15 @@ def number(value: object, unit: str = "") -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _show_rows(name: str, rows: Sequence[Line], report: "Report") -> None:
-    """Print a list of a summary: one row per case, without the axes, which the case's id says."""
+def _show_rows(name: str, rows: Sequence[Line], report: "Report", *, long: bool) -> None:
+    """Print a list of a summary: one row per case, without the axes, which the case's id says.
+
+    Args:
+        name: of the list.
+        rows: of it.
+        report: that it stands in.
+        long: count the rows only, and say where they are.
+    """
     title, whole = None if name == "cases" else name.replace("_", " "), len(rows)
     if all("metric" in row and "mean" in row and "p_value" not in row for row in rows):
         against = {str(row["against"]) for row in rows if "against" in row}
@@ -193,7 +199,7 @@ def _show_rows(name: str, rows: Sequence[Line], report: "Report") -> None:
         rows = _side_by_side(rows)
     elif all("source" in row and "target" in row for row in rows):
         title, rows = f"{name}: attack success rate in %, the picture's class by target", _by_target(rows)
-    if name.endswith(_IN_FILES) or (name != "cases" and len(rows) > _LONGEST):
+    if long or (name != "cases" and len(rows) > _LONGEST):
         data().write(f"\n{title}: {whole:,} rows, in {report.tables.get(name, 'report.json')}\n")
         return
     axes = set(report.axes) if name == "cases" else set()

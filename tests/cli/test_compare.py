@@ -3,6 +3,8 @@
 import pandas as pd
 import pytest
 
+from advcli.core.records import CompareRecord
+
 QUICK = (
     *("--explain", "gradient", "--explain", "smoothgrad:samples=2", "--attack", "fgsm", "--no-panels"),
     *("--labels", "predicted", "--limit", 10),
@@ -43,6 +45,7 @@ def test_every_mean_stands_beside_its_floors_and_ceiling(study, out):
         whole = rows["misclassified"].isna()
         assert rows[~whole]["n"].sum() == rows[whole]["n"].sum()
     assert {"methods", "method_tests", "similarity", "detection"} <= set(study["summary"])
+    assert "method_tests" in CompareRecord.long_tables & set(study["summary"])  # which the terminal counts only
 
 
 def test_every_eps_is_attacked_for_itself(study, lines, out):

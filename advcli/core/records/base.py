@@ -1,6 +1,6 @@
 """What every record holds, whatever the command; and what every record about an image holds."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -60,7 +60,13 @@ class ErrorRecord(AnyRecord):
 
 
 class Record(AnyRecord):
-    """A result of one item under one case; commands add their figures."""
+    """A result of one item under one case; commands add their figures.
+
+    Attributes:
+        long_tables: names of tables of the summary that the terminal only counts: they are for files and the page.
+    """
+
+    long_tables: ClassVar[frozenset[str]] = frozenset()
 
     status: Literal["ok", "not-applicable"] = "ok"
 

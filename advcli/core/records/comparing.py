@@ -1,5 +1,7 @@
 """Records of comparisons: an attack, and how far the explanations moved."""
 
+from typing import ClassVar
+
 from advcli.core.fields import Number, shown
 from advcli.core.records.attack import AttackRecord
 from advcli.core.records.base import Result
@@ -86,6 +88,8 @@ class CompareRecord(AttackRecord):
         probes: with ``--detect``, one row per probe, explanation and measure.
         blank: ids of the explanations whose map before or after holds no evidence.
     """
+
+    long_tables: ClassVar[frozenset[str]] = frozenset({"method_tests", "model_tests"})  # pairs of pairs
 
     explained_before: str | None = shown("explained before", "label")
     explained_after: str | None = shown("explained after", "label")
