@@ -108,7 +108,7 @@ class ExplainConfig:
         arrays: keep the signed float32 maps too, as ``.npy``.
         ensemble: average the maps of all methods but the controls too, each divided by its largest absolute value.
         top: share of the map to outline, in (0, 1), or none.
-        scale: color each map on its own scale, or all maps of a case on one, which explains every image twice.
+        scale: color each map on its own scale, or all maps of a case on one; then nothing is drawn before all are made.
         grade: measure how good the maps are.
         boxes: where the objects are, for the grades.
 

@@ -4,6 +4,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import chain
@@ -19,6 +20,7 @@ from advcli.core.report import Report
 from advcli.engine._explaining import AXES, ExplainConfig, explain_cases, explained_class
 from advcli.engine._grading import Grader, Grades
 from advcli.engine._groups import Groups, alike
+from advcli.engine._map_store import MapStore
 from advcli.engine._maps import Explained, explain_images, layers_of
 from advcli.engine._method_sheet import sheet_of
 from advcli.figures.colors import limit_of
@@ -30,7 +32,7 @@ from advcli.metrics.regions import Box, top_box, top_mask
 from advcli.models.classifier import Classifier
 from advcli.reports.map_figures import COLUMNS, FIGURES, GRADES, POINTING, summarize_maps
 from advcli.runs.command import Case, Item, Known, Prepared, Product, RunConfig, Summary
-from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, look_at, read_ahead
+from advcli.runs.images import Clean, ImageConfig, Reader, Todo, Unusable, look_at, read_ahead
 from advcli.runs.life import run
 from advcli.runs.loaded import Loaded
 
@@ -124,14 +126,15 @@ class Explaining:
     def work(self, todo: Todo, known: Known) -> Iterator[Product]:
         """Explain the images that have cases left."""
         del known
-        limits = self._limits() if self.command.config.scale == "run" else {}
-        for found in self._each(todo):
-            if isinstance(found, Unusable):
-                yield found.product()
-            else:
-                yield from self._products(*found, limits)
+        with closing(MapStore(self.run.out)) as store:
+            limits = self._limits(store) if self.command.config.scale == "run" else {}
+            for found in self._each(todo, store):
+                if isinstance(found, Unusable):
+                    yield found.product()
+                else:
+                    yield from self._products(*found, limits)
 
-    def _each(self, todo: Todo) -> Iterator[Unusable | tuple[list[Case], list[list[Explained]]]]:
+    def _each(self, todo: Todo, store: MapStore) -> Iterator[Unusable | tuple[list[Case], list[list[Explained]]]]:
         """Explain images in groups: cases, and for each image of the group one result per case."""
         read = read_ahead(todo, Reader.of(self.classifiers, self.command.images.labels, whole=True), self.batch_size)
         for group in Groups(4 * self.batch_size).among(read):
@@ -140,21 +143,22 @@ class Explaining:
                 continue
             for place, classifier in enumerate(self.classifiers):
                 for images, cases in alike(group, place):
-                    yield cases, self._explained(classifier, place, images, cases)
+                    yield cases, self._explained(look_at(classifier, images, place), cases, store)
 
-    def _limits(self) -> dict[str, float]:
-        """Find the end of each case's scale: the largest of all its images' own."""
+    def _limits(self, store: MapStore) -> dict[str, float]:
+        """Find the end of each case's scale, the largest of all its images' own, and keep the maps."""
         limits: dict[str, float] = {}
-        for found in self._each(iter(self.everything)):
+        for found in self._each(iter(self.everything), store):
             for one in () if isinstance(found, Unusable) else chain.from_iterable(found[1]):
+                store.keep(one)
                 limits[one.case.id] = max(limits.get(one.case.id, 0.0), limit_of(one.values))
         return limits
 
-    def _explained(
-        self, classifier: Classifier, place: int, images: Sequence[Image], cases: Sequence[Case]
-    ) -> list[list[Explained]]:
+    def _explained(self, clean: Sequence[Clean], cases: Sequence[Case], store: MapStore) -> list[list[Explained]]:
+        kept = [[found for case in cases if (found := store.find(one, case))] for one in clean]
+        if all(len(row) == len(cases) for row in kept):
+            return kept
         self.run.listener.phase(cases[0].id if len(cases) == 1 else f"{len(cases)} cases")
-        clean = look_at(classifier, images, place)
         if not self.command.config.grade:
             return self._maps(clean, cases)
         columns = []

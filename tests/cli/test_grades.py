@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from scipy.integrate import trapezoid
 
+from advcli.engine._maps import explain_images
 from advcli.figures.colors import color, limit_of
 
 METHODS = ["--method", "grad-cam", "--method", "gradient"]
@@ -135,6 +136,24 @@ def test_on_the_scale_of_the_run_all_maps_end_at_the_same_value(main, photos, ou
     limit = max(map(limit_of, maps))
     for line, values in zip(found, maps, strict=True):
         assert (np.asarray(Image.open(out / line["files"]["map"])) == color(values, limit)).all()
+
+
+def test_the_scale_of_the_run_explains_no_image_twice(main, photos, out, tmp_path, lines, monkeypatch):
+    explained = []
+
+    def counted(clean, pixels, cases, *rest, **named):
+        explained.extend((one.image.item.identity, case.id) for one in clean for case in cases)
+        return explain_images(clean, pixels, cases, *rest, **named)
+
+    monkeypatch.setattr("advcli.engine.explain.explain_images", counted)
+    settings = ["explain", photos, *METHODS, "--layer", "layer3*", "--limit", "3", "--npy", "--no-panels"]
+    assert main(*settings, "--scale", "run", "--out", out).code == 0
+    assert len(explained) == len(set(explained)) == 6
+    assert main(*settings, "--out", tmp_path / "own").code == 0
+    for one, other in zip(lines(out), lines(tmp_path / "own"), strict=True):
+        assert (out / one["files"]["npy"]).read_bytes() == (tmp_path / "own" / other["files"]["npy"]).read_bytes()
+        kept = [{name: line[name] for name in line if name not in ("files", "digests")} for line in (one, other)]
+        assert kept[0] == kept[1]
 
 
 @pytest.mark.parametrize(
