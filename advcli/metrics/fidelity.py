@@ -29,16 +29,18 @@ def ssim(first: NDArray[np.float32], second: NDArray[np.float32]) -> float | Non
         return None
     if np.array_equal(first, second):
         return 1.0
-    maps = np.empty((5, *first.shape))
-    maps[0], maps[1] = first, second
-    np.square(maps[:2], out=maps[2:4])
-    np.multiply(maps[0], maps[1], out=maps[4])
-    mean_one, mean_other, square_one, square_other, product = _window_means(maps)
+    maps = np.empty((4, *first.shape))
+    one, other, product, squares = maps
+    one[...], other[...] = first, second
+    np.multiply(one, other, out=product)
+    np.multiply(one, one, out=squares)
+    squares += other * other
+    mean_one, mean_other, product, squares = _window_means(maps)
     between = mean_one * mean_other
     alone = mean_one * mean_one + mean_other * mean_other
     unbiased = _PLACES / (_PLACES - 1)
     over = (2 * between + _C1) * (2 * unbiased * (product - between) + _C2)
-    under = (alone + _C1) * (unbiased * (square_one + square_other - alone) + _C2)
+    under = (alone + _C1) * (unbiased * (squares - alone) + _C2)
     return float((over / under).mean())
 
 

@@ -116,11 +116,30 @@ def _block_vjp(block: Block, cotangent: Tensor) -> Tensor:
         full = cotangent.new_zeros(block.logits.shape)
         taken = group.transpose(0, 1).flatten(0, 1)  # the copies of all rows lie behind one another
         full[: len(taken)] = taken
-        (gradient,) = torch.autograd.grad(block.logits, block.pixels, full, retain_graph=True, allow_unused=True)
-        gradient = torch.zeros_like(block.pixels) if gradient is None else gradient
+        (gradient,) = gradients(block.logits, [block.pixels], full)
         shape = (group.shape[1], block.count, *gradient.shape[1:])
         found.append(gradient[: len(taken)].contiguous().float().view(shape).transpose(0, 1))
     return torch.cat(found, 1)
+
+
+def gradients(logits: Tensor, leaves: Sequence[Tensor], cotangent: Tensor, *, twice: bool = False) -> list[Tensor]:
+    """Gradients of <cotangent, logits> in the leaves of the graph, which is kept; zeros where nothing leads to a leaf.
+
+    Of the sum: with ``grad_outputs`` torch imports sympy to compare shapes, half a second of every process.
+
+    Args:
+        logits: (N, K).
+        leaves: whose gradients are wanted.
+        cotangent: (N, K).
+        twice: let the gradients be differentiated in their turn.
+
+    Returns:
+        One tensor for each leaf, of its shape.
+    """
+    with torch.enable_grad():
+        inner = (logits * cotangent).sum()
+    found = torch.autograd.grad(inner, leaves, retain_graph=True, create_graph=twice, allow_unused=True)
+    return [torch.zeros_like(leaf) if one is None else one for leaf, one in zip(leaves, found, strict=True)]
 
 
 def _indices(where: Tensor | None, count: int, device: torch.device) -> Tensor:
