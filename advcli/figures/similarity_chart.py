@@ -37,10 +37,14 @@ def similarity_chart(case: str, means: Mapping[str, Mapping[str, Estimate | None
                 whisker(axes, place, *estimate[1:])
         axes.set_yticks(range(len(metrics)), [_title(metric) for metric in metrics])
         axes.invert_yaxis()
-        lowest = min((e[1] for values in means.values() for e in values.values() if e), default=0.0)
+        known = [estimate for values in means.values() for estimate in values.values() if estimate]
+        lowest = min((low for _, low, _ in known), default=0.0)
         axes.set_xlim(max(-1.0, min(0.0, lowest)), 1)  # of two images the interval may leave the scale
         axes.axvline(0, color=PALE, linewidth=1, zorder=0)
-        axes.set_xlabel("before and after, 95 % intervals", loc="left")
+        bounded = (
+            ", 95 % intervals" if any(low < high for _, low, high in known) else ""
+        )  # of few images there are none
+        axes.set_xlabel(f"before and after{bounded}", loc="left")
         if means:
             figure.legend(loc="outside lower left", fontsize=9, borderaxespad=0.2)
         return svg(figure)

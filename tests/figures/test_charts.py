@@ -105,6 +105,11 @@ def test_the_axis_of_eps_ends_at_the_largest():
     assert {"Robust accuracy against eps, linf", "pgd", "fgsm"} <= set(written)
 
 
+def test_intervals_are_promised_where_there_are_any():
+    assert "before and after, 95 % intervals" in texts(similarity_chart("pgd", {"edge": {"ssim": (0.3, 0.2, 0.4)}}))
+    assert "before and after" in texts(similarity_chart("pgd", {"edge": {"ssim": (0.3, 0.3, 0.3)}}))
+
+
 def test_an_undefined_similarity_is_said_to_be_so():
     written = set(texts(similarity_chart("pgd-8_255", MEANS)))
     assert {
