@@ -1,16 +1,22 @@
 """Charts: small, valid, repeatable, titled, ending where the data end, and without a trace on matplotlib."""
 
+import io
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from PIL import Image
 
+from advcli.errors import ContractError
 from advcli.figures.accuracy_chart import accuracy_chart
 from advcli.figures.class_chart import class_chart
+from advcli.figures.formats import in_format
 from advcli.figures.min_eps_chart import min_eps_chart
+from advcli.figures.noise_sheets import embedded
 from advcli.figures.passes_chart import passes_chart
 from advcli.figures.robustness_chart import curves, robustness_chart
 from advcli.figures.run_charts import attack_charts
@@ -184,3 +190,27 @@ def test_a_chart_does_not_load_pyplot():
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert "matplotlib" in loaded
     assert "matplotlib.pyplot" not in loaded
+
+
+@pytest.mark.parametrize("file_format", ["svg", "png", "pdf"])
+def test_charts_are_the_same_bytes_again_in_every_format(file_format):
+    def drawn():
+        chart = similarity_chart("pgd", MEANS)
+        sheet = embedded(np.full((20, 30, 3), 7, np.uint8))
+        return in_format(chart, file_format, 90), in_format(sheet, file_format, 90)
+
+    first = drawn()
+    time.sleep(1.1 if file_format == "pdf" else 0)  # whose dates are whole seconds
+    assert drawn() == first
+
+
+def test_a_sheet_of_pictures_keeps_its_pixels_as_a_png():
+    pixels = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
+    with Image.open(io.BytesIO(in_format(embedded(pixels), "png", 300))) as picture:
+        assert np.array_equal(np.asarray(picture), pixels)
+
+
+def test_an_svg_that_does_not_know_its_drawing_is_no_other_format():
+    assert in_format(b"<svg/>", "svg", 90) == b"<svg/>"
+    with pytest.raises(ContractError, match="as png"):
+        in_format(b"<svg/>", "png", 90)
