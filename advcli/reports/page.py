@@ -20,6 +20,7 @@ from advcli.reports.summary import NOTHING, number, plain, shares, spoken, table
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCRIPTS = ("page.js", "cards.js", "dialog.js", "confusion.js", "choice.js")
 OPEN_ROWS = 12  # of a table that is not folded away
+_MOVING = (".webp", ".gif", ".png")  # films that a browser shows as it shows a picture
 LONGEST_TABLE = 200  # rows; longer ones are in the files
 
 
@@ -56,8 +57,9 @@ def render_page(report: Report, record: type[Record], records: Path, charts: Map
             tables=[one for one in tables(report.summary, report.axes, record) if len(one.rows) <= LONGEST_TABLE],
             open_rows=OPEN_ROWS,
             charts=[(name, _data_address(svg)) for name, svg in charts.items()],
+            films=_films(report),
             circumstances=list(_circumstances(report)),
-            links=[(name, "./" + quote(file, errors="replace")) for name, file in _files(report)],
+            links=[(name, _address(file)) for name, file in _files(report)],
             fields=Markup(script_json(fields_for_page(record))),  # noqa: S704 - JSON, and no tag can begin in it
             items=_lines(records, record),
         )
@@ -91,6 +93,18 @@ def policy_of(style: str, script: str = "") -> str:
 
 def _data_address(svg: bytes) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+
+
+def _address(file: str) -> str:
+    return "./" + quote(file, errors="replace")
+
+
+def _films(report: Report) -> list[tuple[str, str]]:
+    """Name each film and its address; one that was written in several formats comes once, as one that a picture can."""
+    films = report.summary.get("films")
+    files = [str(file) for file in films.values()] if isinstance(films, Mapping) else []
+    shown = {Path(file).stem: file for file in reversed(files) if file.endswith(_MOVING)}
+    return [(name, _address(file)) for name, file in reversed(shown.items())]
 
 
 def _lines(records: Path, record: type[Record]) -> Iterator[Markup]:
@@ -169,3 +183,5 @@ def _facts(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, s
 def _files(report: Report) -> Iterator[tuple[str, str]]:
     yield from ((name, name) for name in ("report.json", "records.jsonl", "records.parquet"))
     yield from ((file, file) for file in report.tables.values())
+    films = report.summary.get("films")
+    yield from ((str(file), str(file)) for file in (films.values() if isinstance(films, Mapping) else ()))

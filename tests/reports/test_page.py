@@ -178,3 +178,19 @@ def test_memory_does_not_grow_with_the_number_of_records(growth, tmp_path, repor
 
 def test_the_page_of_the_same_run_is_the_same(render, record):
     assert render([record()], {"accuracy": SVG}) == render([record()], {"accuracy": SVG})
+
+
+def test_films_play_on_the_page_once_each_and_all_are_linked(render, report):
+    films = {"esd-gif": "films/esd.gif", "esd-webp": "films/esd.webp", "weights-biases": "films/weights-biases.webp"}
+    page = Outline(render([], summary={**report.summary, "films": {**films, "esd-mp4": "films/esd.mp4"}}))
+    shown = [(one["alt"], one["src"]) for tag, one in page.tags if tag == "img"]
+    assert shown == [
+        ("Film: esd", "./films/esd.gif"),
+        ("Film: weights-biases", "./films/weights-biases.webp"),
+    ]
+    links = [one["href"] for tag, one in page.tags if tag == "a"]
+    assert {f"./{file}" for file in (*films.values(), "films/esd.mp4")} <= set(links)
+
+
+def test_a_run_without_films_has_no_place_for_them(render):
+    assert 'aria-label="Films"' not in render([])
