@@ -79,7 +79,7 @@ def pictures(classifier, folder, count):
         images = torch.from_numpy(found.images[order]).permute(0, 3, 1, 2).float() / 255
         labels = torch.from_numpy(found.labels[order])
         right = torch.cat([classifier.logits(part).argmax(1) for part in images.split(256)]) == labels
-        return images[right][:count], labels[right][:count]
+        return images[right][:count].contiguous(), labels[right][:count]  # torchattacks' FAB takes no other memory
     from PIL import Image
 
     rng, cut = np.random.default_rng(0), []
@@ -90,7 +90,7 @@ def pictures(classifier, folder, count):
         top, left = (int(rng.integers(0, side - edge + 1)) for side in source.shape[:2])
         square = Image.fromarray(source[top : top + edge, left : left + edge]).resize((size, size))
         cut.append(np.asarray(square))
-    images = torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2).float() / 255
+    images = torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2).float().contiguous() / 255
     return images, classifier.logits(images).argmax(1)
 
 
