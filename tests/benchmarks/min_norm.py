@@ -75,6 +75,7 @@ def art_attacks(queries):
     import art.attacks.evasion as art
 
     few, quiet = max(1, queries // 20), {"verbose": False, "batch_size": 128}
+    turn = max(21, queries // 7)  # looks of one of seven turns of HopSkipJump
     return {
         "l2": {"C&W": lambda net: art.CarliniL2Method(net, binary_search_steps=5, max_iter=few, **quiet),
                "DeepFool": lambda net: art.DeepFool(net, max_iter=max(1, queries // 11), **quiet)},
@@ -82,7 +83,7 @@ def art_attacks(queries):
         "l1": {"EAD": lambda net: art.ElasticNet(net, binary_search_steps=5, max_iter=2 * few, decision_rule="L1",
                                                  **quiet)},
         "l0": {"JSMA": lambda net: art.SaliencyMapMethod(net, theta=1.0, gamma=0.145, **quiet)},
-        "labels": {"HSJ": lambda net: art.HopSkipJump(net, norm=2, max_iter=7, max_eval=max(21, queries // 7), init_eval=20,
+        "labels": {"HSJ": lambda net: art.HopSkipJump(net, norm=2, max_iter=7, max_eval=turn, init_eval=20,
                                                       verbose=False)},
     }  # fmt: skip
 
