@@ -83,7 +83,7 @@ def course_charts(
     for name, grid in grids.items():
         if np.isfinite(grid).any():
             charts[f"heat-{name.replace('_', '-')}"] = heat_chart(
-                above, grid, layers, name.replace("_", " "), _ENDS.get(name)
+                above, grid, layers, f"{name.replace('_', ' ')} by layer", _ENDS.get(name)
             )
     return charts
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from advcli.figures.chart_style import INK, PALE, QUIET, SERIES, shortened, style, svg
@@ -102,6 +103,8 @@ def line_chart(
             for bound in (2, 4, 6):
                 below.axhline(bound, color=INK, linewidth=0.6, linestyle=":")
             below.set_ylim(1, 10)
+        if len(course.steps) > 1:
+            below.set_xlim(course.steps[0], course.steps[-1])
         below.set_xlabel(course.step_name, loc="left")
         below.tick_params(labelsize=8)
         return svg(figure)
@@ -113,12 +116,13 @@ _MANY = 4000  # cells, from which a heat map is a picture inside the SVG
 def _figure(course: Course, title: str, height: float) -> tuple[Figure, Axes | None, Axes]:
     """Make axes for a chart, with the curves above where there are any."""
     curves = {name: row for name, row in course.curves.items() if np.isfinite(row).any()}
-    above_height = 1.5 if curves else 0.0
-    figure = Figure(figsize=(_WIDTH, 0.6 + above_height + height), layout="constrained")
+    above_height, legend_height = (1.5, 0.3) if curves else (0.0, 0.0)
+    figure = Figure(figsize=(_WIDTH, 0.6 + above_height + height + legend_height), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
     if curves:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[above_height, height])
         _curves(above, course, curves)
+        figure.legend(loc="outside lower left", ncols=3, fontsize=9, borderaxespad=0.2)
     else:
         above, below = None, figure.subplots()
     for axes in (above, below):
@@ -127,6 +131,8 @@ def _figure(course: Course, title: str, height: float) -> tuple[Figure, Axes | N
             axes.tick_params(length=0)
     edges = _edges(course.steps)
     below.set_xlim(edges[0], edges[-1])
+    if np.array_equal(course.steps, np.rint(course.steps)):  # epochs: there is nothing between two
+        below.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure, above, below
 
 
@@ -136,7 +142,6 @@ def _curves(axes: Axes, course: Course, curves: Mapping[str, NDArray[np.float64]
         axes.text((first + last) / 2, 1.0, name, transform=_blended(axes), ha="center", va="bottom", fontsize=7)
     for number, (name, row) in enumerate(curves.items()):
         axes.plot(course.steps, row, color=SERIES[number % len(SERIES)], linewidth=1.3, label=name.replace("_", " "))
-    axes.legend(fontsize=8, loc="center right", borderaxespad=0.2)
     axes.tick_params(labelsize=8)
 
 

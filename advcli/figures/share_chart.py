@@ -59,7 +59,7 @@ def share_chart(name: str, lines: Mapping[str, Sequence[tuple[float, Estimate]]]
             value, low, high = zip(*(one for _, one in points), strict=True)
             axes.fill_between(shares, low, high, color=color, alpha=0.14, linewidth=0)
             axes.plot(shares, value, "o", color=color, linestyle=dashes, ms=3.5, clip_on=False, label=shortened(label))
-        axes.set_xlim(0, 1)
+        axes.set_xlim(0, max((where for points in lines.values() for where, _ in points), default=1))
         axes.set_ylim(0, 1)
         axes.grid(axis="y", color=PALE, linewidth=0.6)
         axes.set_axisbelow(True)

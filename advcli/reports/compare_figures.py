@@ -248,8 +248,8 @@ def _too_few(rows: Sequence[Mapping[str, Any]]) -> str:
     if not few:
         return ""
     return (
-        f"{len(few)} of {len(rows)} rows of similarity have no interval: n is too small, "
-        f"from {min(row['n'] for row in few)} on; intervals begin at {FEWEST} images"
+        f"{len(few)} of {len(rows)} rows of similarity have no interval: their n is too small, down to "
+        f"{min(row['n'] for row in few)}; intervals begin at {FEWEST} images"
     )
 
 

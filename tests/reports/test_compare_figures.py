@@ -58,7 +58,7 @@ def test_similarity_is_summarized_by_outcome_and_measure(summarized, record, bro
 
 def test_few_images_are_said_to_be_too_few(summarized, record):
     (few, undefined) = summarized([record("a", similarity=(alike(0.5), alike(None, "hog")))]).values["notes"]
-    assert "n is too small" in few
+    assert "n is too small, down to 1" in few
     assert undefined.startswith("1 of 2 values are undefined")
 
 
