@@ -93,8 +93,7 @@ class Adapter:
                 groups.setdefault(norm, []).append(place)
         exact = copy(classifier)
         exact.precision = "fp32"  # a derivative of a gradient has few bits to lose
-        question = Question(probe, case, self.layer)
-        size = _TOGETHER if classifier.block == SMALLEST_STEADY else classifier.block
+        question, size = Question(probe, case, self.layer), self.together([classifier])
         for norm, places in groups.items():
             for start in range(0, len(places), size):
                 some = places[start : start + size]
@@ -102,6 +101,11 @@ class Adapter:
                 for place, picture in zip(some, hidden, strict=True):
                     found[place] = picture
         return found
+
+    @staticmethod
+    def together(classifiers: Sequence[Classifier]) -> int:
+        """Say how many images are best attacked together."""
+        return max(_TOGETHER if one.block == SMALLEST_STEADY else one.block for one in classifiers)
 
     def _hidden(self, classifier: Classifier, attacked: Sequence[Attacked], norm: Norm, question: Question) -> Pixels:
         """Make the pictures (N, 3, H, W) of images whose attacks have one norm."""

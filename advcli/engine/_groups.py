@@ -27,11 +27,17 @@ def alike(group: Sequence[Image], place: int) -> Iterator[tuple[list[Image], lis
 
 
 class Groups:
-    """Sizes of groups that begin at one image, at most double, and aim at five seconds each."""
+    """Sizes of groups that begin at one image, at most double, and aim at five seconds each.
 
-    def __init__(self, most: int) -> None:
+    Args:
+        most: images of a group.
+        least: images of a group, where fewer would leave the network's blocks half empty.
+    """
+
+    def __init__(self, most: int, least: int = 1) -> None:
         self._most = most
-        self._size = 1
+        self._least = min(least, most)
+        self._size = self._least
 
     def of(self, images: Iterator[Any]) -> Iterator[list[Any]]:
         """Yield groups; how long the caller takes for one decides the size of the next."""
@@ -43,7 +49,7 @@ class Groups:
                 yield group
                 seconds = max(time.perf_counter() - began, 1e-6)
                 fitting = int(len(group) * _AIM / seconds)
-                self._size = max(1, min(2 * self._size, fitting, self._most))
+                self._size = max(self._least, min(2 * self._size, fitting, self._most))
                 group = []
         if group:
             yield group

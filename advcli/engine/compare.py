@@ -180,7 +180,8 @@ class Comparing:
         read = read_ahead(todo, self.floors.reader, self.grid.batch_size)
         jobs = chain.from_iterable(self._jobs(group) for group in self.grid.groups(read))
         finished = chain.from_iterable(self.grid.flow(jobs))
-        for group in Groups(4 * self.grid.batch_size).of(finished):
+        least = self.detector.adapter.together(self.grid.classifiers) if self.detector and self.detector.adapter else 1
+        for group in Groups(4 * self.grid.batch_size, least).of(finished):
             yield from (one for one in group if isinstance(one, Product))
             attacked = [one for one in group if isinstance(one, Attacked)]
             yield from (Product(_item(one), plain_record(one), stat=_stat(one)) for one in attacked if not _is_ok(one))
