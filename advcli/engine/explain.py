@@ -21,7 +21,7 @@ from advcli.engine._explaining import AXES, ExplainConfig, explain_cases, explai
 from advcli.engine._grading import Grader, Grades
 from advcli.engine._groups import Groups, alike
 from advcli.engine._map_store import MapStore
-from advcli.engine._maps import Explained, explain_images, layers_of
+from advcli.engine._maps import Explained, explain_images, require_layers
 from advcli.engine._method_sheet import sheet_of
 from advcli.figures.colors import limit_of
 from advcli.figures.grade_charts import grade_charts
@@ -82,9 +82,7 @@ class ExplainCommand:
         """Load the models, find the layers and lay out the grid."""
         loaded = Loaded.of(self.images, config, before)
         cases, skipped = explain_cases(self.config, loaded.classifiers, loaded.first)
-        for case in cases:
-            if any(part.method.asks_for("layer") for part in case.payload[1].parts):
-                layers_of(loaded.classifiers[case.payload[0]], self.config.layer)
+        require_layers(cases, loaded.classifiers, self.config.layer)
         panels = self.images.draws_panels(len(loaded.items) * len(cases))
         everything = [(item, cases) for item in loaded.items]
         explaining = Explaining(self, config, loaded.classifiers, loaded.batch_size, panels, everything)

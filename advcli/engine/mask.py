@@ -15,7 +15,7 @@ from advcli.core.records import MaskRecord, Record
 from advcli.core.report import Report
 from advcli.engine._explaining import explain_cases, explained_class
 from advcli.engine._groups import Groups, alike
-from advcli.engine._maps import Explained, explain_images, layers_of
+from advcli.engine._maps import Explained, explain_images, require_layers
 from advcli.engine._masking import AXES, MaskCell, MaskConfig, Masked, filled_key
 from advcli.figures.mask_pictures import mask_pictures
 from advcli.figures.share_chart import share_chart, share_curves
@@ -84,12 +84,11 @@ class MaskCommand:
 
     def _cases(self, classifiers: Sequence[Classifier], first: str) -> tuple[list[Case], list[str]]:
         explanations, skipped = explain_cases(self.config.explain, classifiers, first)
+        require_layers(explanations, classifiers, self.config.explain.layer)
         cases = []
         for explanation in explanations:
-            place, cell = explanation.payload
+            place = explanation.payload[0]
             model = classifiers[place].card.name
-            if cell.method.asks_for("layer"):
-                layers_of(classifiers[place], self.config.explain.layer)
             for order, one in enumerate(self.config.cells(explanation)):
                 name = case_id([*one.words, None if model == first else model])
                 cases.append(Case(name, {"model": model, **one.axes}, (*explanation.order, order), (place, one)))
