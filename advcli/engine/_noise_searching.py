@@ -26,6 +26,9 @@ from advcli.search.attempt import Attempt
 from advcli.search.flow import Job, flow
 
 _NEAR = 0.03  # of the largest logit: twice what bf16 was seen to move log-odds by where it changed a hit
+# Pixels that a CPU's cache holds best on the way forward. Measured on a ResNet-20 with one thread, 256 rows of 32 x 32:
+# 231 ms in parts of 64, 259 of 128, 280 of 256; from 16 rows on the logits are the same to the bit.
+_CACHED = 64 * 32 * 32
 _BEYOND = 0.25  # log-odds by which a climb goes beyond the threshold, for rounding to eight bits takes some back
 
 
@@ -115,7 +118,10 @@ class NoiseSearching:
         return logits
 
     def _in_batches(self, look: Callable[[Tensor], Tensor], levels: Levels, classifier: Classifier) -> np.ndarray:
-        size = max(self.batch_size, classifier.block)
+        size = self.batch_size
+        if classifier.device.type == "cpu":
+            size = min(size, _CACHED // math.prod(classifier.card.preprocessing.size))
+        size = max(size, classifier.block)
         parts = [
             wide(look(as_pixels(levels[start : start + size], classifier.device)).cpu())
             for start in range(0, len(levels), size)

@@ -90,7 +90,7 @@ def _request(options):
 
 def _options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--attempts", type=int, default=2000)
+    parser.add_argument("--attempts", type=int, default=10_000, help="as the command's own default")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cpu-time", action="store_true", help="time of the processor, for a busy machine; one thread")
