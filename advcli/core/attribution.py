@@ -22,7 +22,6 @@ class Traits:
         class_free: its map does not depend on the class or the score, so that one map stands for all of them.
         differentiable: it reads the view alone, draws nothing, and what it does with the readings can be differentiated
             by torch; see ``models/differentiable.py``.
-
         fp32: it is computed in fp32 whatever precision the run has: from bf16 its map would rank the pixels otherwise,
             with a mean Spearman correlation below .99 on one of the networks that were measured (the built-in ones, and
             the untrained ResNet-18 of ``tests/benchmarks/explain.py``).

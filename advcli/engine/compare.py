@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pandas as pd
 from torch import Tensor
 
+from advcli.attributions._run import kept_in_fp32
 from advcli.core.choices import After, Detection, Probe, Protocol
 from advcli.core.records import CompareRecord, Record
 from advcli.core.report import Report
@@ -126,8 +127,9 @@ class CompareCommand:
         settings = {**self.attack.settings, **self.explain.settings, **self.images.settings, "after": self.after}
         settings |= {"probes": list(self.probes), "protocol": self.protocol}
         settings |= {"detect": self.detection if self.probes else None}
+        remarks = attack_remarks(cases, loaded.classifiers, self.attack)
         return Prepared(
-            **loaded.facts(attack_remarks(cases, loaded.classifiers, self.attack)),
+            **loaded.facts([*remarks, *kept_in_fp32(self.explain.methods, config.precision)]),
             cases=cases,
             work=comparing.work,
             summarize=partial(

@@ -53,7 +53,7 @@ def render_page(report: Report, record: type[Record], records: Path, charts: Map
             script=Markup(script),  # noqa: S704
             scope=_scope(report),
             shares=shares(report.summary),
-            plain=plain(report.summary, record),
+            plain=plain({name: value for name, value in report.summary.items() if name != "films"}, record),
             tables=[one for one in tables(report.summary, report.axes, record) if len(one.rows) <= LONGEST_TABLE],
             open_rows=OPEN_ROWS,
             charts=[(name, _data_address(svg)) for name, svg in charts.items()],

@@ -182,7 +182,9 @@ def test_the_page_of_the_same_run_is_the_same(render, record):
 
 def test_films_play_on_the_page_once_each_and_all_are_linked(render, report):
     films = {"esd-gif": "films/esd.gif", "esd-webp": "films/esd.webp", "weights-biases": "films/weights-biases.webp"}
-    page = Outline(render([], summary={**report.summary, "films": {**films, "esd-mp4": "films/esd.mp4"}}))
+    text = render([], summary={**report.summary, "films": {**films, "esd-mp4": "films/esd.mp4"}})
+    assert "<dt>films</dt>" not in text
+    page = Outline(text)
     shown = [(one["alt"], one["src"]) for tag, one in page.tags if tag == "img"]
     assert shown == [
         ("Film: esd", "./films/esd.gif"),
