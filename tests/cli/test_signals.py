@@ -49,7 +49,7 @@ def test_a_run_killed_at_twenty_random_moments_comes_to_the_same_end(forked, tmp
     assert forked(tmp_path / "whole", COMMAND).code == 0
     moments = random.Random(0)
     for _ in range(KILLS):
-        done = forked(tmp_path / "killed", COMMAND, sent=signal.SIGKILL, after=moments.uniform(0, 0.8))
+        done = forked(tmp_path / "killed", COMMAND, sent=signal.SIGKILL, after=moments.uniform(0, 0.6))
         assert done.code in (0, -signal.SIGKILL), done
     assert forked(tmp_path / "killed", COMMAND).code == 0
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
