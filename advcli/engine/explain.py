@@ -78,6 +78,11 @@ class ExplainCommand:
         config = self.config
         return (*FIGURES, *(GRADES if config.grade else ()), *(POINTING if config.boxes is not None else ()))
 
+    @property
+    def optional_figures(self) -> dict[str, str]:
+        """What a gate can ask for with another option, and that option."""
+        return dict.fromkeys(GRADES, "--grade") | dict.fromkeys(POINTING, "--grade --boxes FILE.csv")
+
     def prepare(self, config: RunConfig, before: Report | None) -> Prepared:
         """Load the models, find the layers and lay out the grid."""
         loaded = Loaded.of(self.images, config, before)

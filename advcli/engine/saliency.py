@@ -67,3 +67,8 @@ class SaliencyCommand(ExplainCommand):
     """Describes a saliency run; see ``Command``."""
 
     name: ClassVar[str] = "saliency"
+
+    @property
+    def optional_figures(self) -> dict[str, str]:
+        """None: maps are graded by ``explain``."""
+        return {}

@@ -53,16 +53,20 @@ def refuse_unknown(gates: Sequence[Gate], command: Command) -> None:
 
     Args:
         gates: all of the call.
-        command: one that lists its ``figures`` is held to them; else ``missed`` finds out after the run.
+        command: one that lists its ``figures`` is held to them; else ``missed`` finds out after the run. Figures that
+            it would have with another option stand in ``optional_figures``, each with the option.
 
     Raises:
         UsageError: the command has no such figure.
     """
     known: Sequence[str] | None = getattr(command, "figures", None)
+    optional: Mapping[str, str] = getattr(command, "optional_figures", {})
     for gate in gates:
         if known is not None and gate.figure not in known:
             close = difflib.get_close_matches(gate.figure, known, n=3, cutoff=0.4)
             hint = f"did you mean {' or '.join(close)}?" if close else f"it has: {', '.join(known)}"
+            if gate.figure in optional:
+                hint = f"it comes with {optional[gate.figure]}"
             raise UsageError(f"{gate.option}: {command.name} has no figure {gate.figure!r}", hint)
 
 

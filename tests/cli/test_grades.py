@@ -185,10 +185,18 @@ def test_grades_are_figures_for_gates_and_the_worst_case_decides(main, options, 
 
 
 @pytest.mark.parametrize(
-    ("options", "figure"),
-    [([], "insertion"), (["--grade"], "insertoin"), (["--grade"], "pointing"), (["--grade"], "insertion_low")],
+    ("options", "figure", "hint"),
+    [
+        ([], "insertion", "it comes with --grade"),
+        (["--grade"], "insertoin", "did you mean insertion"),
+        (["--grade"], "pointing", "it comes with --grade --boxes FILE.csv"),
+        (["--grade"], "insertion_low", "did you mean insertion"),
+    ],
 )
-def test_a_figure_that_a_run_will_not_have_is_refused_before_the_model_is_loaded(main, photos, out, options, figure):
+def test_a_figure_that_a_run_will_not_have_is_refused_before_the_model_is_loaded(
+    main, photos, out, options, figure, hint
+):
     done = main("explain", photos, *options, "--model", "missing.pt", "--fail-under", f"{figure}=0.5", "--out", out)
     assert done.code == 2
     assert f"error: --fail-under: explain has no figure '{figure}'" in done.err
+    assert f"hint: {hint}" in done.err
