@@ -10,12 +10,14 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, S
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from advcli.core.memory import give_back
 from advcli.search.attempt import Attempt
 from advcli.search.outcome import Outcome
 from advcli.search.pool import Pool
 
 T = TypeVar("T")
 _PIXELS_IN_FLIGHT = 1 << 24  # of the rows of a pool; a row holds some ten tensors of its size
+_TIDYING = 5.0  # seconds between two times that free memory is given back
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def flow(
     """
     stream = _Stream[T](batch_size, queries, early_exit=early_exit)
     waiting = iter(jobs)
-    more, results = True, 0
+    more, results, tidied = True, 0, time.monotonic()
     while not (results and _passed(deadline)):
         while more and stream.has_room() and not (results and _passed(deadline)):
             job = next(waiting, None)
@@ -111,6 +113,9 @@ def flow(
             yield result
         if on_progress is not None:
             on_progress(stream.share)
+        if _passed(tidied + _TIDYING):
+            give_back()
+            tidied = time.monotonic()
 
 
 def _passed(deadline: float | None) -> bool:
@@ -208,7 +213,8 @@ class _Stream(Generic[T]):
 
     def _pool(self, attempt: Attempt) -> Pool:
         attack: Any = attempt.attack
-        key: Hashable = (id(attempt.classifier), attack if isinstance(attack, Hashable) else id(attack))
+        same = attack if isinstance(attack, Hashable) else id(attack)
+        key: Hashable = (id(attempt.classifier), same, attempt.shares)
         if key not in self._pools:
             height, width = attempt.classifier.card.preprocessing.size
             fitting = max(1, _PIXELS_IN_FLIGHT // (height * width))  # photographs in their own size may be huge
