@@ -18,6 +18,7 @@ from advcli.core.attack import Model, Traits
 from advcli.core.goals import LossName
 from advcli.core.norms import BALLS, Norm
 from advcli.core.precision import wide
+from advcli.core.radii import by_row, largest
 from advcli.core.rows import Rows
 
 LEAST_CLASSES = 4  # that the DLR loss toward a class needs
@@ -81,7 +82,7 @@ class Apgd:
         restarts: attempts from other random points.
     """
 
-    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"))
+    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"), channels=("linf", "l2"))
 
     norm: Literal["linf", "l2", "l1"] = "linf"
     steps: int = 100
@@ -133,7 +134,7 @@ def begin(rows: Rows, norm: Norm, steps: int) -> None:
     rows.adversarial = BALLS[norm].project(rows.images + offset, rows.images, radius)
     rows.last = rows.adversarial
     rows.top, rows.top_gradient = rows.adversarial, torch.zeros_like(rows.images)
-    rows.loss = torch.full_like(wide(rows.eps), -torch.inf)
+    rows.loss = torch.full_like(wide(largest(rows.eps)), -torch.inf)
     rows.top_loss, rows.checked_loss = rows.loss, rows.loss
     rows.step_size = torch.zeros_like(rows.eps)
     rows.rises = torch.zeros_like(rows.label)
@@ -156,7 +157,7 @@ def advance(rows: Rows, logits: Tensor, model: Model, loss: LossName, norm: Norm
     parts = phases(norm, steps)
     begins = torch.tensor([age for age, _ in parts], device=rows.label.device)
     part = (rows.age[:, None] >= begins).sum(1) - 1
-    radii = rows.eps.new_tensor([radius for _, radius in parts])[part] * rows.eps
+    radii = by_row(rows.eps.new_tensor([radius for _, radius in parts])[part], rows.eps)
     value = rows.goal.loss(logits, loss)
     first = rows.age == begins[part]
     gradient = _remembered(rows, value, first, model.vjp(rows.goal.ascent(logits, loss)))
@@ -188,7 +189,7 @@ def _halved(rows: Rows, first: Tensor, radii: Tensor, gradient: Tensor, places: 
     It stalls where too few of the steps since the last checkpoint raised the loss, or where the best loss is still that
     of the last checkpoint although the step size was not halved there.
     """
-    rows.step_size = torch.where(first, 2 * radii, rows.step_size)
+    rows.step_size = _where(first, 2 * radii, rows.step_size)
     rows.halved = rows.halved & ~first
     marks = torch.tensor((0, *places), device=rows.age.device)
     turn = (rows.age[:, None] > marks).sum(1).clamp(max=len(places))  # of the checkpoint that comes next or is now
@@ -197,11 +198,16 @@ def _halved(rows: Rows, first: Tensor, radii: Tensor, gradient: Tensor, places: 
     few = rows.rises < RISES * window
     stuck = ~rows.halved & (rows.top_loss == rows.checked_loss)
     back = due & (few | stuck)
-    rows.step_size = torch.where(back, rows.step_size / 2, rows.step_size)
+    rows.step_size = _where(back, rows.step_size / 2, rows.step_size)
     rows.halved = torch.where(due, back, rows.halved)
     rows.checked_loss = torch.where(due, rows.top_loss, rows.checked_loss)
     rows.rises = torch.where(due, 0, rows.rises)
     return _back_to_top(rows, back, gradient)
+
+
+def _where(mask: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Radii of ``first`` for the rows (N,) that a mask chooses, and of ``second`` for the others."""
+    return torch.where(mask.view(-1, *[1] * (first.ndim - 1)), first, second)
 
 
 def _back_to_top(rows: Rows, back: Tensor, gradient: Tensor) -> Tensor:

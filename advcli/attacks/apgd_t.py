@@ -29,7 +29,9 @@ class ApgdT:
             9, as in the paper; AutoAttack aims at 5 in l1.
     """
 
-    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"), targets="never", untargeted=_UNTARGETED)
+    traits: ClassVar[Traits] = Traits(
+        norms=("linf", "l2", "l1"), channels=("linf", "l2"), targets="never", untargeted=_UNTARGETED
+    )
 
     norm: Literal["linf", "l2", "l1"] = "linf"
     steps: int = 100

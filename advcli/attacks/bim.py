@@ -11,6 +11,7 @@ from torch import Tensor
 
 from advcli.core.attack import Model, Traits
 from advcli.core.norms import BALLS
+from advcli.core.radii import largest
 from advcli.core.rows import Rows
 
 _LEVELS = 255
@@ -29,7 +30,7 @@ class Bim:
         step_size: by how much every value moves in a step, in pixel units. Default 1/255.
     """
 
-    traits: ClassVar[Traits] = Traits(norms=("linf",))
+    traits: ClassVar[Traits] = Traits(norms=("linf",), channels=("linf",))
 
     steps: int | None = None
     step_size: float = 1 / 255
@@ -39,7 +40,7 @@ class Bim:
 
     def steps_for(self, rows: Rows) -> Tensor:
         """Steps of each row, int64 (N,), at least 1."""
-        levels = rows.eps.double() * _LEVELS
+        levels = largest(rows.eps).double() * _LEVELS
         # float32 makes 8.0000002 levels of 8 / 255, which is no reason for another step.
         count = (torch.minimum(levels + 4, 1.25 * levels) - 1e-4).ceil().clamp(min=1).long()
         return count if self.steps is None else torch.full_like(count, self.steps)

@@ -22,7 +22,7 @@ class Fgsm:
             largest gradient to 0 or 1 until the sum of the changes is eps.
     """
 
-    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"))
+    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"), channels=("linf", "l2", "l1"))
 
     norm: Norm = "linf"
 

@@ -32,6 +32,7 @@ class GaussianNoise:
     traits: ClassVar[Traits] = Traits(
         norms=("linf", "l2", "l1"),
         eps="magnitude",
+        channels=("linf", "l2", "l1"),
         targets="never",
         untargeted=_UNTARGETED,
         needs="labels",

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from advcli.core.attack import Model, Traits
 from advcli.core.norms import BALLS
+from advcli.core.radii import shrunk
 from advcli.core.rows import Rows
 from advcli.registry import Range
 
@@ -30,7 +31,7 @@ class Mifgsm:
         decay: share of the remembered direction that is kept in each step; 0 forgets it, 1 adds all gradients up.
     """
 
-    traits: ClassVar[Traits] = Traits(norms=("linf", "l2"))
+    traits: ClassVar[Traits] = Traits(norms=("linf", "l2"), channels=("linf", "l2"))
 
     norm: Literal["linf", "l2"] = "linf"
     steps: int = 10
@@ -45,7 +46,7 @@ class Mifgsm:
         """Add the gradient to the direction, and take one step along it."""
         ball = BALLS[self.norm]
         gradient = model.vjp(rows.goal.ascent(logits))
-        size = rows.column(BALLS["l1"].size(gradient))
+        size = rows.column(BALLS["l1"].size(shrunk(gradient, rows.eps)))
         rows.momentum = self.decay * rows.momentum + gradient / torch.where(size > 0, size, 1.0)
         length = rows.eps / self.steps if self.step_size is None else torch.full_like(rows.eps, self.step_size)
         moved = ball.ascend(rows.adversarial, rows.momentum, length)

@@ -28,7 +28,7 @@ class Pgd:
         restarts: attempts with other random starts, made while an image survives.
     """
 
-    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"))
+    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"), channels=("linf", "l2", "l1"))
 
     norm: Norm = "linf"
     steps: int = 40

@@ -14,6 +14,7 @@ from torch import Tensor
 from advcli.core.attack import Traits
 from advcli.core.norms import BALLS, Norm
 from advcli.core.precision import wide
+from advcli.core.radii import largest
 from advcli.core.rows import Rows
 from advcli.registry import Range
 
@@ -42,7 +43,7 @@ class Square:
             that are allowed), as in the paper. AutoAttack does not.
     """
 
-    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"), needs="scores", cost=(1, 0))
+    traits: ClassVar[Traits] = Traits(norms=("linf", "l2", "l1"), channels=("linf",), needs="scores", cost=(1, 0))
 
     norm: Literal["linf", "l2", "l1"] = "linf"
     steps: int = 5000
@@ -53,7 +54,7 @@ class Square:
         """Begin at vertical stripes (linf), or at a tiling with pairs of peaks (l2), on the ball's surface."""
         start = _stripes(rows) if self.norm == "linf" else _tiles(rows, self.norm)
         rows.adversarial = BALLS[self.norm].project(start, rows.images, rows.eps)
-        rows.margin = torch.full_like(wide(rows.eps), -torch.inf)
+        rows.margin = torch.full_like(wide(largest(rows.eps)), -torch.inf)
 
     def propose(self, rows: Rows) -> Tensor:
         """Draw a window of every row and change it, (N, 3, H, W)."""

@@ -28,7 +28,7 @@ class Transfer:
         decay: share of the remembered direction that is kept in each step.
     """
 
-    traits: ClassVar[Traits] = Traits(norms=("linf", "l2"))
+    traits: ClassVar[Traits] = Traits(norms=("linf", "l2"), channels=("linf", "l2"))
 
     norm: Literal["linf", "l2"] = "linf"
     steps: int = 10

@@ -27,7 +27,12 @@ class UniformNoise:
     """
 
     traits: ClassVar[Traits] = Traits(
-        norms=("linf", "l2", "l1"), targets="never", untargeted=_UNTARGETED, needs="labels", cost=(1, 0)
+        norms=("linf", "l2", "l1"),
+        channels=("linf", "l2", "l1"),
+        targets="never",
+        untargeted=_UNTARGETED,
+        needs="labels",
+        cost=(1, 0),
     )
 
     norm: Literal["linf", "l2", "l1"] = "linf"

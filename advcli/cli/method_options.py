@@ -70,7 +70,7 @@ Surrogate = Annotated[
 ]
 Space = Annotated[
     EpsSpace,
-    typer.Option(metavar="pixel|normalized", help="What --eps is measured in: pixels, or behind the normalization."),
+    typer.Option(metavar="pixel|normalized", help="What --eps is measured in: pixels, or the std of each channel."),
 ]
 KeepSize = Annotated[
     bool, typer.Option("--keep-size", help="Attack photographs in their own size, through the resize and crop.")

@@ -45,6 +45,7 @@ class Traits:
             ``reach``: the rows roam freely, and only a success within eps counts. ``magnitude``: a size of the
             perturbation that nothing enforces. ``unused``: a given eps is refused. By default ``bound`` where there
             are norms and ``unused`` where there are none.
+        channels: norms in which ``rows.eps`` may be one radius per channel, (N, 3); in others it is (N,).
         begins: at the ``image``, or at a ``donor``: a picture that already has the goal, given as ``rows.donor``.
         untargeted: why it cannot be given a class to reach, as the end of a sentence; only of ``targets="never"``.
         cost: forward and backward passes of one step, the look at the point it leads to included. What it says is
@@ -60,6 +61,7 @@ class Traits:
     keeps: Keeps = "first"
     measure: Norm | None = None
     eps: EpsUse | None = None
+    channels: tuple[Norm, ...] = ()
     begins: Begins = "image"
     untargeted: str = ""
     cost: tuple[int, int] = (1, 1)
@@ -67,10 +69,12 @@ class Traits:
     def __post_init__(self) -> None:
         if self.eps is None:
             object.__setattr__(self, "eps", "bound" if self.norms else "unused")
-        if not isinstance(self.norms, tuple):
-            raise ContractError(f"Traits.norms is {self.norms!r}, not a tuple of norms")
-        for norm in self.norms:
-            _known("norms", norm, Norm)
+        for name in ("norms", "channels"):
+            norms = getattr(self, name)
+            if not isinstance(norms, tuple):
+                raise ContractError(f"Traits.{name} is {norms!r}, not a tuple of norms")
+            for norm in norms:
+                _known(name, norm, Norm)
         if self.measure is not None:
             _known("measure", self.measure, Norm)
         for name, choices in _CHOICES.items():

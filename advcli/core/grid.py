@@ -5,14 +5,15 @@ from torch import Tensor
 
 from advcli.core.norms import BALLS, Ball
 from advcli.core.precision import wide
-from advcli.core.shapes import Floats, Pixels
+from advcli.core.radii import column, largest, least_share, stretched
+from advcli.core.shapes import Floats, Pixels, Radii
 
 LEVELS = 255
 SLACK = 1e-6  # of a pixel's range: what float32 makes of k / 255 on the way to a distance and back
 _HALVINGS = 10  # of the search for the largest shrunk perturbation that is inside when it is rounded
 
 
-def to_grid(pixels: Pixels, images: Pixels, eps: Floats, ball: Ball | None) -> Pixels:
+def to_grid(pixels: Pixels, images: Pixels, eps: Radii, ball: Ball | None) -> Pixels:
     """Round pixels to k / 255 without leaving the ball.
 
     Each value goes to the nearest level. Where that carries a row out of its ball, a linf row is rounded toward the
@@ -23,7 +24,7 @@ def to_grid(pixels: Pixels, images: Pixels, eps: Floats, ball: Ball | None) -> P
     Args:
         pixels: (N, 3, H, W) in [0, 1], inside the ball.
         images: the centers, themselves on the grid.
-        eps: (N,) radii.
+        eps: radii, (N,) or (N, 3).
         ball: none where nothing confines the rows.
 
     Returns:
@@ -40,37 +41,41 @@ def to_grid(pixels: Pixels, images: Pixels, eps: Floats, ball: Ball | None) -> P
     return best
 
 
-def beyond(pixels: Pixels, images: Pixels, eps: Floats, ball: Ball) -> Floats:
+def beyond(pixels: Pixels, images: Pixels, eps: Radii, ball: Ball) -> Floats:
     """By how much (N,) the rows leave their balls; not above 0 where rounding errors alone explain it."""
     # In l1 the rounding errors of all values add up.
     values = images[0].numel() if ball is BALLS["l1"] else 1
-    return ball.size(pixels - images) - eps * (1 + SLACK) - SLACK - 3e-8 * values
+    if eps.ndim == 1:
+        return ball.size(pixels - images) - eps * (1 + SLACK) - SLACK - 3e-8 * values
+    # Rounding errors are stretched with the values.
+    slack = (SLACK + 3e-8 * values) / least_share(eps).to(eps.dtype)
+    return ball.size(stretched(pixels - images, eps)) - largest(eps) * (1 + SLACK) - slack
 
 
-def _held(pixels: Pixels, images: Pixels, eps: Floats, ball: Ball) -> Pixels:
+def _held(pixels: Pixels, images: Pixels, eps: Radii, ball: Ball) -> Pixels:
     """Round rows that leave their ball where they go to the nearest levels."""
     levels = (images * LEVELS).round()
     moved = pixels * LEVELS - levels
     best = (levels + moved.trunc()) / LEVELS
     # A step that misses a whole level by a rounding error has reached it.
     forgiven = ((levels + (moved + moved.sign() * 1e-4).trunc()) / LEVELS).clamp(0, 1)
-    best = torch.where(_column(_inside(forgiven, images, eps, ball)), forgiven, best)
+    best = torch.where(column(_inside(forgiven, images, eps, ball)), forgiven, best)
     if ball is BALLS["linf"]:
         return best
     shrunk = _shrunk(pixels, images, eps, ball)
     nearer = _distance(shrunk, pixels) < _distance(best, pixels)
-    return torch.where(_column(nearer), shrunk, best)
+    return torch.where(column(nearer), shrunk, best)
 
 
-def _shrunk(pixels: Pixels, images: Pixels, eps: Floats, ball: Ball) -> Pixels:
+def _shrunk(pixels: Pixels, images: Pixels, eps: Radii, ball: Ball) -> Pixels:
     """Shrink each perturbation by bisection until it is inside when it is rounded to the nearest level."""
-    low, high = torch.zeros_like(eps), torch.ones_like(eps)
+    low, high = eps.new_zeros(len(eps)), eps.new_ones(len(eps))
     best = images
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        candidate = _rounded(images + (pixels - images) * _column(middle))
+        candidate = _rounded(images + (pixels - images) * column(middle))
         inside = _inside(candidate, images, eps, ball)
-        best = torch.where(_column(inside), candidate, best)
+        best = torch.where(column(inside), candidate, best)
         low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
     return best
 
@@ -79,13 +84,9 @@ def _rounded(pixels: Pixels) -> Pixels:
     return (pixels * LEVELS).round() / LEVELS
 
 
-def _inside(pixels: Pixels, images: Pixels, eps: Floats, ball: Ball) -> Tensor:
+def _inside(pixels: Pixels, images: Pixels, eps: Radii, ball: Ball) -> Tensor:
     return beyond(pixels, images, eps, ball) <= 0
 
 
 def _distance(first: Pixels, second: Pixels) -> Tensor:
     return wide((first - second).flatten(1)).square().sum(1)
-
-
-def _column(values: Tensor) -> Tensor:
-    return values.view(-1, 1, 1, 1)

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from advcli.core.precision import wide
 from advcli.core.quantities import Quantity
+from advcli.core.radii import by_row, column, largest, shrunk, stretched
 from advcli.core.randomness import RowNoise
-from advcli.core.shapes import Floats, Pixels
+from advcli.core.shapes import Floats, Pixels, Radii
 from advcli.errors import UsageError
 
 Norm = Literal["linf", "l2", "l1", "l0"]
@@ -18,13 +19,17 @@ HALF_LEVEL = 0.5 / 255  # a change of less is gone in an eight-bit picture, and 
 
 @runtime_checkable
 class Ball(Protocol):
-    """The pixels within ``eps`` of an image and within [0, 1], in one norm."""
+    """The pixels within ``eps`` of an image and within [0, 1], in one norm.
+
+    A radius, and the length of a step, is (N,), or (N, 3) for one in each channel; see ``core/radii.py``. l0 knows the
+    first alone.
+    """
 
     def size(self, delta: Pixels) -> Floats:
         """Length (N,) of each perturbation, in pixel units; for l0 the number of values that change."""
         ...
 
-    def project(self, pixels: Pixels, images: Pixels, eps: Floats) -> Pixels:
+    def project(self, pixels: Pixels, images: Pixels, eps: Radii) -> Pixels:
         """Bring pixels into ball and [0, 1]; for linf, l1 and l0 to the nearest point of both."""
         ...
 
@@ -32,8 +37,8 @@ class Ball(Protocol):
         """Direction of length 1 along which the gradient rises most; zero where the gradient is zero."""
         ...
 
-    def ascend(self, pixels: Pixels, gradient: Pixels, length: Floats) -> Pixels:
-        """Walk from pixels in [0, 1] where the gradient rises most, ``length`` (N,) far.
+    def ascend(self, pixels: Pixels, gradient: Pixels, length: Radii) -> Pixels:
+        """Walk from pixels in [0, 1] where the gradient rises most, ``length`` far.
 
         linf and l2 take the steepest direction, and may leave [0, 1]. For l1 and l0 [0, 1] is part of the question:
         the values with the largest gradient go to 0 or 1 until the length is used up, which is the highest point of a
@@ -41,7 +46,7 @@ class Ball(Protocol):
         """
         ...
 
-    def sample(self, noise: RowNoise, images: Pixels, eps: Floats) -> Pixels:
+    def sample(self, noise: RowNoise, images: Pixels, eps: Radii) -> Pixels:
         """Perturbations drawn uniformly from the ball, [0, 1] not heeded; l0 draws which values and how far each."""
         ...
 
@@ -50,63 +55,63 @@ class _Linf:
     def size(self, delta: Pixels) -> Floats:
         return delta.abs().flatten(1).amax(1)
 
-    def project(self, pixels: Pixels, images: Pixels, eps: Floats) -> Pixels:
-        radius = _column(eps)
+    def project(self, pixels: Pixels, images: Pixels, eps: Radii) -> Pixels:
+        radius = column(eps)
         return pixels.clamp(images - radius, images + radius).clamp(0, 1)
 
     def steepest(self, gradient: Pixels) -> Pixels:
         return gradient.sign()
 
-    def ascend(self, pixels: Pixels, gradient: Pixels, length: Floats) -> Pixels:
-        return pixels + gradient.sign() * _column(length)
+    def ascend(self, pixels: Pixels, gradient: Pixels, length: Radii) -> Pixels:
+        return pixels + gradient.sign() * column(length)
 
-    def sample(self, noise: RowNoise, images: Pixels, eps: Floats) -> Pixels:
-        return (noise.uniform(*images.shape[1:]) * 2 - 1) * _column(eps)
+    def sample(self, noise: RowNoise, images: Pixels, eps: Radii) -> Pixels:
+        return (noise.uniform(*images.shape[1:]) * 2 - 1) * column(eps)
 
 
 class _L2:
     def size(self, delta: Pixels) -> Floats:
         return wide(delta.contiguous().flatten(1)).square().sum(1).sqrt().to(delta.dtype)
 
-    def project(self, pixels: Pixels, images: Pixels, eps: Floats) -> Pixels:
+    def project(self, pixels: Pixels, images: Pixels, eps: Radii) -> Pixels:
         delta = pixels - images
-        size = self.size(delta)
-        shrink = torch.where(size > eps, eps / size, 1.0).to(delta.dtype)
-        return (images + delta * _column(shrink)).clamp(0, 1)
+        size, radius = self.size(stretched(delta, eps)), largest(eps)
+        shrink = torch.where(size > radius, radius / size, 1.0).to(delta.dtype)
+        return (images + delta * column(shrink)).clamp(0, 1)
 
     def steepest(self, gradient: Pixels) -> Pixels:
         # Scaled by the largest entry first: the square of a gradient of 1e-30 is zero even in float32's neighbors.
-        largest = _column(gradient.abs().flatten(1).amax(1))
-        scaled = gradient / torch.where(largest > 0, largest, 1.0)
-        length = _column(self.size(scaled))
+        most = column(gradient.abs().flatten(1).amax(1))
+        scaled = gradient / torch.where(most > 0, most, 1.0)
+        length = column(self.size(scaled))
         return scaled / torch.where(length > 0, length, 1.0)
 
-    def ascend(self, pixels: Pixels, gradient: Pixels, length: Floats) -> Pixels:
-        return pixels + self.steepest(gradient) * _column(length)
+    def ascend(self, pixels: Pixels, gradient: Pixels, length: Radii) -> Pixels:
+        return pixels + self.steepest(shrunk(gradient, length)) * column(length)
 
-    def sample(self, noise: RowNoise, images: Pixels, eps: Floats) -> Pixels:
+    def sample(self, noise: RowNoise, images: Pixels, eps: Radii) -> Pixels:
         direction = self.steepest(noise.normal(*images.shape[1:]))
-        return direction * _column(_radius(noise, images) * eps)
+        return direction * column(by_row(_radius(noise, images), eps))
 
 
 class _L1:
     def size(self, delta: Pixels) -> Floats:
         return wide(delta.contiguous().flatten(1)).abs().sum(1).to(delta.dtype)
 
-    def project(self, pixels: Pixels, images: Pixels, eps: Floats) -> Pixels:
-        """Give the nearest point of ball and [0, 1].
+    def project(self, pixels: Pixels, images: Pixels, eps: Radii) -> Pixels:
+        """Give the nearest point of ball and [0, 1], measured in stretched channels where these differ.
 
         With the multiplier m >= 0 of the ball each value changes by min(max(|delta| - m, 0), room): the sum falls with
         m, piecewise linearly. Its breakpoints are sorted, and m is exact on the piece that holds eps.
 
         Source: Croce and Hein 2021, https://arxiv.org/abs/2103.01208, section 3 (proposition 3.1).
         """
-        delta = wide((pixels - images).flatten(1))
+        delta = stretched(wide(pixels - images), eps).flatten(1)
         center, wanted = wide(images.flatten(1)), delta.abs()
-        room = torch.where(delta > 0, 1 - center, center)
-        multiplier = _multiplier(wanted, room, wide(eps))
+        room = stretched(torch.where(delta > 0, 1 - center, center).view_as(pixels), eps).flatten(1)
+        multiplier = _multiplier(wanted, room, wide(largest(eps)))
         size = torch.minimum((wanted - multiplier[:, None]).clamp(min=0), room)
-        moved = center + torch.where(delta > 0, size, -size)
+        moved = center + shrunk(torch.where(delta > 0, size, -size).view_as(pixels), eps).flatten(1)
         # What has not moved is the image itself, to the bit.
         inside = multiplier[:, None].eq(0) & (wanted <= room)
         exact = torch.where(inside, wide(pixels.flatten(1)), moved)
@@ -115,28 +120,28 @@ class _L1:
     def steepest(self, gradient: Pixels) -> Pixels:
         return _on_largest(gradient)
 
-    def ascend(self, pixels: Pixels, gradient: Pixels, length: Floats) -> Pixels:
-        flat = gradient.flatten(1)
-        order = flat.abs().argsort(dim=1, descending=True, stable=True)
-        room = _room(pixels, gradient).gather(1, order)
+    def ascend(self, pixels: Pixels, gradient: Pixels, length: Radii) -> Pixels:
+        order = shrunk(gradient, length).flatten(1).abs().argsort(dim=1, descending=True, stable=True)
+        room = stretched(_room(pixels, gradient).view_as(pixels), length).flatten(1).gather(1, order)
         before = room.cumsum(1) - room
-        taken = torch.minimum((wide(length)[:, None] - before).clamp(min=0), room)
-        moved = torch.zeros_like(room).scatter(1, order, taken) * flat.sign()
-        return (wide(pixels.flatten(1)) + moved).to(pixels.dtype).view_as(pixels).clamp(0, 1)
+        taken = torch.minimum((wide(largest(length))[:, None] - before).clamp(min=0), room)
+        moved = torch.zeros_like(room).scatter(1, order, taken).view_as(pixels)
+        change = shrunk(moved, length).flatten(1) * gradient.flatten(1).sign()
+        return (wide(pixels.flatten(1)) + change).to(pixels.dtype).view_as(pixels).clamp(0, 1)
 
-    def sample(self, noise: RowNoise, images: Pixels, eps: Floats) -> Pixels:
+    def sample(self, noise: RowNoise, images: Pixels, eps: Radii) -> Pixels:
         # Exponential draws over their sum are uniform on the simplex.
         exponential = -torch.log1p(-wide(noise.uniform(*images.shape[1:])).flatten(1))
         share = exponential / exponential.sum(1, keepdim=True).clamp(min=1e-300)
         delta = share.to(images.dtype).view_as(images) * noise.sign(*images.shape[1:])
-        return delta * _column(_radius(noise, images) * eps)
+        return delta * column(by_row(_radius(noise, images), eps))
 
 
 class _L0:
     def size(self, delta: Pixels) -> Floats:
         return (delta.abs() > HALF_LEVEL).flatten(1).sum(1).to(delta.dtype)
 
-    def project(self, pixels: Pixels, images: Pixels, eps: Floats) -> Pixels:
+    def project(self, pixels: Pixels, images: Pixels, eps: Radii) -> Pixels:
         inside = pixels.clamp(0, 1)
         change = (inside - images).abs().flatten(1)
         keep = (_rank(change) < eps.floor()[:, None]) & (change > 0)
@@ -145,13 +150,13 @@ class _L0:
     def steepest(self, gradient: Pixels) -> Pixels:
         return _on_largest(gradient)
 
-    def ascend(self, pixels: Pixels, gradient: Pixels, length: Floats) -> Pixels:
+    def ascend(self, pixels: Pixels, gradient: Pixels, length: Radii) -> Pixels:
         gain = _room(pixels, gradient) * wide(gradient.flatten(1)).abs()
         chosen = (_rank(gain) < length.floor()[:, None]) & (gain > 0)
         ends = (gradient > 0).to(pixels.dtype)
         return torch.where(chosen.view_as(pixels), ends, pixels)
 
-    def sample(self, noise: RowNoise, images: Pixels, eps: Floats) -> Pixels:
+    def sample(self, noise: RowNoise, images: Pixels, eps: Radii) -> Pixels:
         shape = images.shape[1:]
         chosen = (_rank(noise.uniform(*shape).flatten(1)) < eps.floor()[:, None]).view_as(images)
         return torch.where(chosen, noise.uniform(*shape) * 2 - 1, torch.zeros_like(images))
@@ -211,10 +216,6 @@ def check_eps(norm: Norm, eps: Quantity, size: tuple[int, int]) -> None:
     if eps.value > most * (1 + 1e-9):
         meant = f"{eps.text}/255" if norm == "linf" and eps.value <= 255 else default_eps(norm, size).text
         raise UsageError(f"--eps {eps.text} is more than the {most:g} that {norm} can reach", f"did you mean {meant}?")
-
-
-def _column(values: Tensor) -> Tensor:
-    return values.view(-1, 1, 1, 1)
 
 
 def _radius(noise: RowNoise, images: Pixels) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from advcli.core.goals import Goal
+from advcli.core.radii import column
 from advcli.core.randomness import RowNoise
 from advcli.core.shapes import Integers, Pixels
 from advcli.errors import ContractError
@@ -29,7 +30,8 @@ class Rows:
 
     - ``index`` (N,) int64: a number that names the attempt,
     - ``images`` (N, 3, H, W): the clean pixels in [0, 1],
-    - ``eps`` (N,): in pixel units, or a count for l0; used as the attack's traits say,
+    - ``eps`` (N,): in pixel units, or a count for l0; used as the attack's traits say; (N, 3), with a radius per
+      channel, where the traits allow it,
     - ``label`` and ``target`` (N,) int64: what to leave, what to reach (-1: nothing),
     - ``aim`` (N,) int64: the class that losses aim at, whatever the goal (-1: the goal's own),
     - ``donor`` (N, 3, H, W): a picture that is at the goal, where the attack begins at one,
@@ -144,9 +146,9 @@ class Rows:
         return made
 
     def column(self, value: float | Tensor) -> Tensor:
-        """Shape one value per row (N,), or one for all, as (N, 1, 1, 1) to go with pixels."""
+        """Shape one value per row (N,), one per row and channel (N, 3), or one for all, to go with pixels."""
         value = torch.as_tensor(value, dtype=self.images.dtype, device=self.images.device)
-        return value.expand(len(self)).view(-1, 1, 1, 1)
+        return column(value if value.ndim else value.expand(len(self)))
 
     def moved_on(self, blocks: int) -> None:
         """Move the rows' random numbers on; every draw does so by itself."""

@@ -13,17 +13,19 @@ if TYPE_CHECKING:
     Logits = Tensor
     Maps = Tensor
     Floats = Tensor
+    Radii = Tensor
     Integers = Tensor
     Flags = Tensor
 else:
     try:
         from jaxtyping import Bool, Float, Int
     except ImportError:
-        Pixels = Logits = Maps = Floats = Integers = Flags = Tensor
+        Pixels = Logits = Maps = Floats = Radii = Integers = Flags = Tensor
     else:
         Pixels = Float[Tensor, "N 3 H W"]
         Logits = Float[Tensor, "N K"]
         Maps = Float[Tensor, "N H W"]
         Floats = Float[Tensor, " N"]
+        Radii = Float[Tensor, "N *C"]
         Integers = Int[Tensor, " N"]
         Flags = Bool[Tensor, " N"]

@@ -26,6 +26,7 @@ from advcli.core.goals import Goal
 from advcli.core.grid import to_grid
 from advcli.core.norms import BALLS, Norm
 from advcli.core.precision import wide
+from advcli.core.radii import largest, radii
 from advcli.core.randomness import RowNoise
 from advcli.core.records import AttackRecord
 from advcli.core.shapes import Pixels
@@ -144,7 +145,7 @@ class _Hiding:
     Args:
         images: (N, 3, H, W) clean pixels.
         saved: the attack's own pictures.
-        eps: (N,) radii.
+        eps: radii, (N,) or (N, 3).
         norm: of the balls.
         goal: of the attack.
         point: where the search is.
@@ -166,13 +167,15 @@ class _Hiding:
         """Begin at the attack's own pictures."""
         device = classifier.device
         saved = torch.stack([one.saved.to(device) for one in attacked])
-        eps = torch.tensor([one.record.eps for one in attacked], dtype=torch.float32, device=device)
+        shares = attacked[0].case.payload[1].shares  # one model, and every attack has a ball
+        eps = radii([one.record.eps or 0.0 for one in attacked], shares, device)
         goal = Goal(
             torch.tensor([one.clean.label for one in attacked], device=device),
             torch.tensor([_target(one) for one in attacked], device=device),
         )
         images = torch.stack([one.clean.pixels for one in attacked])
-        return cls(images, saved, eps, norm, goal, saved.clone(), saved.clone(), wide(torch.full_like(eps, torch.inf)))
+        none_yet = wide(torch.full_like(largest(eps), torch.inf))
+        return cls(images, saved, eps, norm, goal, saved.clone(), saved.clone(), none_yet)
 
     def pictures(self, rows: Tensor) -> Pixels:
         """Round where the search is to eight-bit pictures inside their balls."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from advcli.models.classifier import Classifier
 from advcli.runs.command import Case
 from advcli.runs.grid import case_id, numbered
-from advcli.search.config import AttackConfig
+from advcli.search.config import AttackConfig, Cell
 
 AXES = ("model", "method", "settings", "norm", "eps", "target_rule")
 
@@ -42,7 +42,9 @@ def attack_cases(
 
 def attack_remarks(cases: Sequence[Case], classifiers: Sequence[Classifier], config: AttackConfig) -> list[str]:
     """Say what a reader should know of the attacks on these networks, each thing once."""
-    found: dict[str, None] = dict.fromkeys(_conversions(classifiers) if config.eps_space == "normalized" else ())
+    found: dict[str, None] = {}
+    for place, classifier in enumerate(classifiers if config.eps_space == "normalized" else ()):
+        found[_conversion(classifier, [case.payload[1] for case in cases if case.payload[0] == place])] = None
     for case in cases:
         place, cell = case.payload
         ask = getattr(cell.method.build(), "remark", None)
@@ -52,14 +54,15 @@ def attack_remarks(cases: Sequence[Case], classifiers: Sequence[Classifier], con
     return list(found)
 
 
-def _conversions(classifiers: Sequence[Classifier]) -> list[str]:
-    """Say what a normalized radius is in pixel units, channel by channel."""
-    found = []
-    for classifier in classifiers:
-        card = classifier.card
-        std = ", ".join(f"{value:.4g}" for value in card.preprocessing.std)
-        found.append(
-            f"{card.name}: a normalized eps of 1 is {std} of red, green and blue in pixels; "
-            f"the attack keeps to {min(card.preprocessing.std):.4g} in all of them"
-        )
-    return found
+def _conversion(classifier: Classifier, cells: Sequence[Cell]) -> str:
+    """Say what normalized radii are in pixel units, channel by channel."""
+    card = classifier.card
+    asked = {cell.eps.text: cell.eps.value / cell.unit for cell in cells if cell.eps is not None and cell.unit}
+    each = [
+        f"{text} is {', '.join(f'{radius * std:.4g}' for std in card.preprocessing.std)}"
+        for text, radius in {"1": 1.0, **asked}.items()
+    ]
+    return (
+        f"{card.name}: a normalized eps of {'; '.join(each)} of red, green and blue in pixels. The ball has these "
+        "radii, and eps in the records is the largest of the three"
+    )

@@ -168,6 +168,7 @@ class AttackGrid:
             eps=tuple(_eps(case) for case in cases),
             min_eps_resolution=cell.smallest.value if cell.smallest else None,
             queries=None if self.config.queries is None else max(1, self.config.queries // samples),
+            shares=cell.shares,
         )
 
     def _attacked(self, clean: Clean, case: Case, target: int, answer: Answer, told: Diagnosis | None) -> Attacked:
@@ -178,7 +179,7 @@ class AttackGrid:
         after = clean.saw(outcome.saved_logits)
         record = AttackRecord(
             **clean.facts,
-            **_axes(case, clean),
+            **_axes(case, clean) | (_ball(cell, answer.eps) if cell.smallest is not None else {}),
             **(facts | _FREE if answer.implied else facts),
             case=case.id,
             target=clean.classes[target] if target >= 0 else None,
@@ -193,8 +194,6 @@ class AttackGrid:
             diagnosis={**told.figures, "passes": told.passes * clean.classifier.samples} if told else {},
             flags=_flags(facts, target, answer),
         )
-        if cell.smallest is not None and cell.eps is not None:
-            record = record.model_copy(update={"eps": answer.eps})
         return Attacked(clean, case, record, outcome.saved, outcome.saved_logits)
 
     def _not_applicable(self, clean: Clean, case: Case) -> Attacked:
@@ -231,7 +230,8 @@ class AttackGrid:
         assert before is not None
         free = {**_FREE, **_UNASKED, "files": {}, "digests": {}}
         flags = tuple(flag for flag in before["flags"] if flag not in ("already-wrong", "already-there", "renamed"))
-        raw = {**before, **free, "case": case.id, "eps": case.axes["eps"], "implied": True, "flags": flags}
+        ball = _ball(case.payload[1], _eps(case))
+        raw = {**before, **free, **ball, "case": case.id, "implied": True, "flags": flags}
         record = AttackRecord.model_validate({name: raw[name] for name in AttackRecord.model_fields})
         saved = read_png(self.run.out / before["files"]["adversarial"])
         return Attacked(clean, case, record, torch.from_numpy(saved.transpose(2, 0, 1).astype(np.float32) / 255))
@@ -247,7 +247,8 @@ class AttackGrid:
         for record in larger:
             if record["eps"] > (least.record.eps or 0):
                 case = Case(record["case"], {name: record[name] for name in AXES})
-                update = {**_FREE, **_UNASKED, "case": case.id, "eps": record["eps"], "implied": True}
+                ball = _ball(least.case.payload[1], record["eps"])
+                update = {**_FREE, **_UNASKED, **ball, "case": case.id, "implied": True}
                 yield Attacked(clean, case, least.record.model_copy(update=update), least.saved, least.saved_logits)
 
 
@@ -262,8 +263,20 @@ def _flags(facts: Mapping[str, Any], target: int, answer: Answer) -> tuple[str, 
 
 
 def _axes(case: Case, clean: Clean) -> dict[str, object]:
-    """Axes of a case that stand in no other part of its record."""
-    return {name: value for name, value in case.axes.items() if name not in clean.facts}
+    """Axes of a case that stand in no other part of its record, and what its eps is in each channel."""
+    cell: Cell = case.payload[1]
+    ball = {} if cell.eps is None else _ball(cell, cell.eps.value)
+    return {name: value for name, value in case.axes.items() if name not in clean.facts} | ball
+
+
+def _ball(cell: Cell, eps: float) -> dict[str, Any]:
+    """What a record says of a radius, that of the widest channel."""
+    if cell.unit is None:
+        return {"eps": eps}
+    # Twelve digits: a radius of 0.1 comes back as 0.1.
+    asked = float(f"{eps / cell.unit:.12g}")
+    each = tuple(eps * share for share in cell.shares or (1.0, 1.0, 1.0))
+    return {"eps": eps, "eps_normalized": asked, "eps_channels": each}
 
 
 def _eps(case: Case) -> float:

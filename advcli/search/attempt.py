@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from advcli.core.attack import Attack
+from advcli.core.radii import Shares
 from advcli.models.classifier import Classifier
 
 
@@ -20,6 +21,7 @@ class Attempt:
         target: class to reach, or -1 to leave the label.
         aim: class that the losses aim at, or -1 for the goal's own.
         eps: used as the attack's traits say, in pixel units; a count for l0.
+        shares: what of eps is the radius of each channel; none where it holds in all of them.
         key: of the random numbers, from ``core.randomness.key``.
         donor: (3, H, W) where the attack begins at a donor; none otherwise.
         queries: forward and backward passes that the attempt may cost at most; none for the flow's own bound.
@@ -34,6 +36,7 @@ class Attempt:
     target: int = -1
     aim: int = -1
     eps: float = 0.0
+    shares: Shares | None = None
     key: tuple[int, ...] = field(kw_only=True)
     donor: Tensor | None = None
     queries: int | None = None

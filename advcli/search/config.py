@@ -8,6 +8,7 @@ from functools import cached_property
 from advcli.core.attack import norm_of
 from advcli.core.choices import EpsSpace
 from advcli.core.norms import Norm, check_eps, default_eps
+from advcli.core.radii import Shares, shares_of
 from advcli.errors import UsageError
 from advcli.models.card import Card
 from advcli.models.loading import ModelRequest
@@ -24,10 +25,12 @@ class Cell:
     Args:
         method: the attack.
         norm: of its ball; none where it has none.
-        eps: radius; none where the attack knows none, or where the smallest one is searched.
+        eps: radius, that of the widest channel; none where the attack knows none.
         target: what ``--target`` said; of ``all`` one of the classes.
         smallest: resolution of the search for the smallest eps; none where eps is given.
         surrogate: name and fingerprint of the network that the attack sees; none where it sees the one that counts.
+        shares: what of eps is the radius of each channel; none where it holds in all of them.
+        unit: what a typed radius of 1 is in the widest channel, in pixel units; none where radii are typed in pixels.
     """
 
     method: Method
@@ -36,6 +39,8 @@ class Cell:
     target: str
     smallest: Quantity | None = None
     surrogate: tuple[str, str] | None = None
+    shares: Shares | None = None
+    unit: float | None = None
 
     @cached_property
     def name(self) -> str:
@@ -84,8 +89,8 @@ class AttackConfig:
             the same command again. None for no end.
         surrogate: the network that ``transfer`` attacks; none where there is none.
         eps_space: what typed radii are measured in: ``pixel`` units in [0, 1], or ``normalized`` ones, behind the
-            division by the model's std. The ball is then the one of the channel with the smallest std, which is inside
-            the ball that was asked for in every channel.
+            division by the model's std. The ball then has another radius in each channel, see ``core/radii.py``; a
+            count of values, for l0, is the same in both.
         keep_size: attack photographs in their own size, through the model's resize and crop.
 
     Raises:
@@ -121,12 +126,25 @@ class AttackConfig:
         if self.time_budget is not None and not 0 < self.time_budget < math.inf:
             raise UsageError(f"--time-budget {self.time_budget:g} is no time", "give seconds above 0")
         self._check_surrogate()
-        if self.eps_space == "normalized" and not any(method.eps for method in self.methods) and not self.eps:
-            raise UsageError("--eps-space normalized says how --eps is meant", "give --eps, such as --eps 0.03")
+        self._check_space()
         words = self.targets.words
         if words and not any(_fits(method, target) for method in self.methods for target in words):
             method, target = self.methods[0], words[0]
             raise UsageError(*_misfit(method, target))
+
+    def _check_space(self) -> None:
+        if self.eps_space == "pixel":
+            return
+        if not any(method.eps for method in self.methods) and not self.eps:
+            raise UsageError("--eps-space normalized says how --eps is meant", "give --eps, such as --eps 0.03")
+        for method in self.methods:
+            attack = method.build()
+            norm = norm_of(attack)
+            if uses_eps(method) and norm not in (None, "l0", *attack.traits.channels):
+                raise UsageError(
+                    f"{method.name} in {norm} knows one radius for all channels, and --eps-space normalized has three",
+                    "give --eps in pixels without --eps-space, or use --method pgd",
+                )
 
     def _check_surrogate(self) -> None:
         transfers = any(method.name == TRANSFER for method in self.methods)
@@ -168,6 +186,7 @@ class AttackConfig:
         """
         cells: list[Cell] = []
         skipped: list[str] = []
+        std = card.preprocessing.std
         meant = {word: self.targets.for_classes(word, card.classes) for word in self.targets.words}
         for method in self.methods:
             norm = norm_of(method.build())
@@ -181,7 +200,9 @@ class AttackConfig:
                 for eps in self._radii(method, norm, card):
                     smallest = None if eps is None else self._resolution(eps, norm, card)
                     seen = surrogate if method.name == TRANSFER else None
-                    cells.append(Cell(method, norm, eps, target, smallest, seen))
+                    behind = eps is not None and self._converts(norm)
+                    space = (shares_of(std), max(std)) if behind else (None, None)
+                    cells.append(Cell(method, norm, eps, target, smallest, seen, *space))
             if self.eps and not uses_eps(method):
                 skipped.append(f"{method.name} has no use for --eps and runs once")
         return cells, skipped
@@ -211,10 +232,11 @@ class AttackConfig:
         return resolution
 
     def _in_pixels(self, eps: Quantity, norm: Norm | None, card: Card) -> Quantity:
-        """Turn a typed radius into pixel units: in every channel no more than was asked for."""
-        if self.eps_space == "pixel" or norm == "l0":
-            return eps
-        return Quantity(eps.text, eps.value * min(card.preprocessing.std))
+        """Turn a typed radius into pixel units of the widest channel."""
+        return Quantity(eps.text, eps.value * max(card.preprocessing.std)) if self._converts(norm) else eps
+
+    def _converts(self, norm: Norm | None) -> bool:
+        return self.eps_space == "normalized" and norm != "l0"
 
 
 def uses_eps(method: Method) -> bool:

@@ -23,6 +23,7 @@ from advcli.core.attack import Attack, Composed, norm_of
 from advcli.core.goals import Goal
 from advcli.core.norms import Norm, largest_eps
 from advcli.core.precision import wide
+from advcli.core.radii import column, radii
 from advcli.core.randomness import RowNoise, key
 from advcli.search.attempt import Attempt
 from advcli.search.flow import Job
@@ -106,7 +107,8 @@ def _controls(problem: Problem, plan: AttackPlan, eps: float, *, withstood: bool
         if first.traits.needs == "gradient":
             if not isinstance(first, Fgsm):
                 attacks["one_step"] = Fgsm(norm=norm), eps
-            if not any(isinstance(one, Square) for one in members):
+            fits = plan.shares is None or norm in Square.traits.channels
+            if fits and not any(isinstance(one, Square) for one in members):
                 attacks["black_box"] = Square(norm=norm, steps=_QUERIES), eps  # type: ignore[arg-type]
         if first.traits.eps in ("bound", "reach"):
             attacks["unbounded"] = first, largest_eps(norm, (problem.image.shape[1], problem.image.shape[2]))
@@ -115,7 +117,10 @@ def _controls(problem: Problem, plan: AttackPlan, eps: float, *, withstood: bool
 
 def _attempt(problem: Problem, plan: AttackPlan, name: str, attack: Attack, eps: float) -> Attempt:
     words = key(problem.seed, problem.sha256, plan.name, "diagnose", name, str(plan.target))
-    return Attempt(problem.classifier, attack, problem.image, problem.label, plan.target, eps=eps, key=words)
+    shares = None if name == "unbounded" else plan.shares
+    return Attempt(
+        problem.classifier, attack, problem.image, problem.label, plan.target, eps=eps, shares=shares, key=words
+    )
 
 
 def _tried(controls: dict[str, Attempt]) -> Generator[Any, Any, dict[str, Outcome]]:
@@ -150,7 +155,8 @@ def _gradients(
     problem: Problem, plan: AttackPlan, copies: Tensor, noise: RowNoise, eps: float
 ) -> dict[str, float | None]:
     """Look at the gradient at the image and at points near it: share that is zero, and steepness."""
-    radius = eps if norm_of(plan.attack) == "linf" and 0 < eps < 1 else _NEAR
+    held = norm_of(plan.attack) == "linf" and 0 < eps < 1
+    radius = column(radii([eps if held else _NEAR], plan.shares if held else None, copies.device))
     drawn = noise.uniform(*copies.shape)[0] * 2 - 1
     drawn[0] = 0
     points = (copies + drawn * radius).clamp(0, 1)

@@ -14,6 +14,7 @@ from advcli.core.goals import Goal, is_reached
 from advcli.core.grid import SLACK
 from advcli.core.norms import BALLS
 from advcli.core.precision import exact, wide
+from advcli.core.radii import Shares, radii, stretched
 from advcli.core.randomness import key
 from advcli.models.classifier import Classifier
 from advcli.search.attempt import Attempt
@@ -52,6 +53,7 @@ class AttackPlan:
         name: of its random numbers: the method, its settings, and which use of it this is.
         target: class to reach, or -1.
         eps: ascending; one 0 where the attack has no use for it.
+        shares: what of eps is the radius of each channel; none where it holds in all of them.
         min_eps_resolution: find the smallest eps up to the largest of ``eps``, to this resolution; none to try those
             of ``eps``.
         queries: forward and backward passes that one eps may cost, all stages and restarts together; none for the
@@ -62,6 +64,7 @@ class AttackPlan:
     name: str
     target: int = -1
     eps: tuple[float, ...] = (0.0,)
+    shares: Shares | None = None
     min_eps_resolution: float | None = None
     queries: int | None = None
 
@@ -141,7 +144,8 @@ def _radius(problem: Problem, plan: AttackPlan, answer: Answer) -> float:
     if norm is None or plan.attack.traits.eps == "magnitude":
         return answer.eps
     delta = answer.outcome.saved - problem.image.cpu()
-    size = float(BALLS[norm].size(delta[None]))
+    eps = radii([answer.eps], plan.shares, delta.device)
+    size = float(BALLS[norm].size(stretched(delta[None], eps)))
     return min(answer.eps, size if norm == "l0" else size * (1 + SLACK))
 
 
@@ -235,8 +239,8 @@ def _attempt(problem: Problem, plan: AttackPlan, member: Member, restart: int, e
         donor = donor_for(problem.classifier, problem.label, plan.target, keys)
     aim = _aim(problem, member.aim) if plan.target < 0 else -1
     return Attempt(
-        problem.classifier, member.attack, problem.image, problem.label, plan.target, aim, eps, key=keys, donor=donor,
-        queries=left,
+        problem.classifier, member.attack, problem.image, problem.label, plan.target, aim, eps, plan.shares, key=keys,
+        donor=donor, queries=left,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from advcli.core.attack import Attack, Proposing, check_attack
+from advcli.core.radii import radii
 from advcli.core.rows import Rows
 from advcli.models.classifier import Classifier
 from advcli.search.attempt import Attempt
@@ -193,7 +194,7 @@ def new_rows(entering: list[tuple[int, Attempt]], device: torch.device, queries:
     """Make rows for attempts: at their image or donor, nothing drawn, nothing spent.
 
     Args:
-        entering: attempts and their numbers.
+        entering: attempts and their numbers; all of one attack and with the same shares of eps.
         device: of the classifier.
         queries: the bound of attempts that bring none of their own; none for no bound.
     """
@@ -212,7 +213,7 @@ def new_rows(entering: list[tuple[int, Attempt]], device: torch.device, queries:
     return Rows(
         index=integers(number for number, _ in entering),
         images=images,
-        eps=torch.tensor([attempt.eps for attempt in attempts], dtype=torch.float32, device=device),
+        eps=radii([attempt.eps for attempt in attempts], attempts[0].shares, device),
         label=integers(attempt.label for attempt in attempts),
         target=integers(attempt.target for attempt in attempts),
         aim=integers(attempt.aim for attempt in attempts),

@@ -38,7 +38,7 @@ def blank(rows: Rows, classes: int, limit: Tensor, earlier: int) -> Rows:
     no = torch.zeros_like(rows.label, dtype=torch.bool)
     zero = torch.zeros_like(rows.label)
     logits = rows.images.new_zeros(len(rows), classes)
-    far = torch.full_like(rows.eps, torch.inf)
+    far = rows.eps.new_full((len(rows),), torch.inf)
     return Rows(
         pixels=rows.images.clone(), logits=logits, margin=wide(-far), distance=far, claimed=no, fresh=no.clone(),
         saved=rows.images.clone(), saved_logits=logits.clone(), saved_distance=far.clone(), survived=no.clone(),

@@ -284,18 +284,27 @@ def test_pictures_keep_their_size_and_fool_through_the_normal_reader(main, large
     assert json.loads((out / "report.json").read_text())["settings"]["keep_size"] is True
 
 
-def test_a_radius_of_normalized_pixels_is_converted_and_said(main, photos, out, records):
+def test_a_radius_of_normalized_pixels_is_converted_for_each_channel_and_said(main, photos, out, records):
     command = ["attack", photos / "cat" / "00.png", "--method", "fgsm", "--no-panels"]
     done = main(*command, "--eps", "0.1", "--eps-space", "normalized", "--out", out)
     assert done.code == 0, done.err
     _, card = load_network(ModelRequest())
     (record,) = records(out).values()
     assert record["case"] == "fgsm-0.1"
-    assert record["eps"] == pytest.approx(0.1 * min(card.preprocessing.std))
-    assert record["linf"] <= record["eps"] + 1e-7
+    std = np.array(card.preprocessing.std)
+    assert record["eps"] == pytest.approx(0.1 * std.max())
+    assert record["eps_normalized"] == 0.1
+    assert record["eps_channels"] == pytest.approx(list(0.1 * std))
+    before, after = (
+        np.asarray(Image.open(path).convert("RGB")).astype(int)
+        for path in (photos / "cat" / "00.png", out / record["files"]["adversarial"])
+    )
+    most = np.abs(after - before).max((0, 1))
+    assert (most == np.floor(0.1 * std * 255)).all()
     report = json.loads((out / "report.json").read_text())
     assert report["settings"]["eps_space"] == "normalized"
-    assert any("a normalized eps of 1 is" in text for text in report["preflight"])
+    said = next(text for text in report["preflight"] if "a normalized eps of 1 is" in text)
+    assert f"0.1 is {', '.join(f'{value:.4g}' for value in 0.1 * std)} of red, green and blue" in said
     assert main(*command, "--eps-space", "normalized", "--out", out / "none").code == 2
 
 

@@ -153,7 +153,7 @@ def test_a_protocol_sets_the_design_and_records_it_in_pixels(main, photos, tmp_p
     report = done.json()["report"]
     assert report["settings"]["protocol"] == "seed-003"
     assert report["settings"]["explain"] == ["smoothgrad-samples10", "grad-cam", "guided-backprop"]
-    std = min(report["models"][0]["std"])
+    std = max(report["models"][0]["std"])
     assert report["axes"]["eps"] == pytest.approx([std * size for size in (0.2, 0.4, 0.6, 0.8, 1.0)])
     toward = main(
         "compare", photos, "--protocol", "seed-003", "--target", "all", "--dry-run", "--json", "--out", tmp_path / "p"

@@ -65,6 +65,7 @@ def told(done, code, *words):
         (["--method", "pgd:norm=l2", "--eps", "1000"], ["1000", "l2 can reach"]),
         (["--method", "autoattack:samples=3"], ["samples=3", "version=rand"]),
         (["--eps-space", "normalized"], ["--eps-space", "--eps 0.03"]),
+        (["--eps-space", "normalized", "--method", "autoattack", "--eps", "1"], ["autoattack in linf", "--method pgd"]),
         (["--time-budget", "0"], ["--time-budget 0"]),
         (["--surrogate", "resnet18"], ["--surrogate resnet18", "--method transfer"]),
         (["--target", "10"], ["'10'"]),

@@ -12,6 +12,10 @@ class AttackRecord(ImageRecord):
         settings: its settings, defaults filled in.
         norm: in which eps is measured; none where the attack has no ball.
         eps: radius of the ball in that norm, in pixel units ([0, 1]; for l0 a count); none where it is of no use.
+            Where it differs between the channels, that of the widest.
+        eps_normalized: the same behind the division by the model's std, with ``--eps-space normalized``.
+        eps_channels: the radius in red, green and blue in pixel units, with ``--eps-space normalized``: linf bounds the
+            changes d by it, l2 the root of the sum of (d / radius)^2 by 1, l1 the sum of abs(d) / radius by 1.
         target_rule: what ``--target`` said; for ``all`` one of the classes, for a file its name and a digest.
         target: class to reach; none for an untargeted attack.
         adversarial_prediction: class of the adversarial picture as saved.
@@ -47,6 +51,8 @@ class AttackRecord(ImageRecord):
     settings: dict[str, object] = shown("settings", "axis", default={})
     norm: str | None = shown("norm", "axis")
     eps: Number = shown("eps", "axis")
+    eps_normalized: Number = shown("eps, normalized", "figure")
+    eps_channels: tuple[float, ...] = shown("eps of red, green, blue", "list", default=())
     target_rule: str | None = shown("target rule", "axis")
     target: str | None = shown("target", "label", terminal=True)
     adversarial_prediction: str | None = shown("then for", "class", terminal=True)
