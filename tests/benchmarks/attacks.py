@@ -15,6 +15,7 @@ import argparse
 import time
 import warnings
 from functools import partial
+from operator import itemgetter
 
 import torch
 
@@ -64,9 +65,12 @@ def ours(attack, classifier, images, labels, eps):
     def job(place):
         sha256 = "".join(map(str, key(0, str(place), "benchmark")))
         problem = Problem(classifier, images[place], logits[place], int(labels[place]), sha256, seed=0)
-        return (yield from attack_job(problem, AttackPlan(attack, "benchmark", eps=(eps,))))[0]
+        answers = yield from attack_job(problem, AttackPlan(attack, "benchmark", eps=(eps,)))
+        return place, answers[0].outcome
 
-    found = [answer.outcome for answer in flow((job(place) for place in range(len(images))), batch_size=None)]
+    # In the order of the images, whichever is done first.
+    ended = sorted(flow((job(place) for place in range(len(images))), batch_size=None), key=itemgetter(0))
+    found = [outcome for _, outcome in ended]
     passes = sum(one.forward_passes + one.backward_passes + one.verification_passes for one in found)
     robust = sum(not one.misclassified_as_saved for one in found) / len(found)
     return passes / len(found), robust, torch.stack([one.saved for one in found])
