@@ -232,7 +232,7 @@ def test_apgd_in_l1_counts_nothing_outside_its_ball(trained, run_attack):
         assert (BALLS["l1"].size(found.pixels - trained.images) <= 9.0 * (1 + 1e-4)).all()
         assert 0 < (found.rank == 2).float().mean() < 1
     assert ApgdCe("l1").traits.eps == "reach"
-    assert ApgdCe("l2").traits == ApgdCe.traits == Traits(norms=("linf", "l2", "l1"))
+    assert ApgdCe("l2").traits == ApgdCe.traits == Traits(norms=("linf", "l2", "l1"), channels=("linf", "l2"))
 
 
 def test_apgd_is_at_least_as_strong_as_pgd_with_as_many_steps(trained, run_attack):
