@@ -1,6 +1,5 @@
 """Explain a batch by several methods: what they can share is computed once, in memory that does not grow."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -149,9 +148,7 @@ def _shared_view(classifier: Classifier, pixels: Pixels, requests: Sequence[Requ
 
 def _by_precision(classifier: Classifier, requests: Sequence[Request]) -> list[tuple[Classifier, list[int]]]:
     """Divide the requests into those that work in the classifier's precision and those that keep fp32."""
-    exact = copy.copy(classifier)
-    exact.precision = "fp32"
-    groups: list[tuple[Classifier, list[int]]] = [(classifier, []), (exact, [])]
+    groups: list[tuple[Classifier, list[int]]] = [(classifier, []), (classifier.in_fp32(), [])]
     for place, request in enumerate(requests):
         groups[classifier.precision != "fp32" and traits_of(request.method).fp32][1].append(place)
     return [group for group in groups if group[1]]

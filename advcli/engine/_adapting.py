@@ -1,10 +1,10 @@
-"""Attacks on detectors: adversarial pictures whose maps hold as still under a slight change as the clean picture's map.
+"""Attacks on detectors: adversarial pictures whose maps change under a probe no more than the clean picture's map does.
 
-The attack of a run leaves a picture that is misclassified and may be flagged, because its map moves under the probe.
+The attack of a run leaves a picture that is misclassified and may be flagged, because its map changes under the probe.
 From there on each step goes one of two ways. Where the picture is misclassified, it raises the likeness of the maps of
 the picture and of the probed picture, along the part of that gradient that leaves the attack's loss as it is; where it
 is not, it climbs the attack's loss. A picture is done when its likeness is that of the clean picture under the same
-probe: a map that held more still would give the attack away too, to who looks for that. Every point that is looked at
+probe: a map that changed less than that could be detected too. Every point that is looked at
 is an eight-bit picture inside the attack's ball, and the one that is kept is misclassified; the attack's own picture
 is among them, so success is never lost.
 
@@ -13,7 +13,6 @@ descent", https://arxiv.org/abs/2106.15023, sections 4.1 and 4.2.
 """
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -32,7 +31,7 @@ from advcli.core.records import AttackRecord
 from advcli.core.shapes import Pixels
 from advcli.engine._attacking import Attacked
 from advcli.engine._comparing import digests_of
-from advcli.engine._holding_still import Answer, Question
+from advcli.engine._likeness import Likeness, ProbeComparison
 from advcli.models.classifier import SMALLEST_STEADY, Classifier
 from advcli.registry import Method
 from advcli.runs.command import Case
@@ -53,7 +52,7 @@ def refusal(method: Method) -> str | None:
 
 
 def without_ball(method: Method) -> str | None:
-    """Say why nothing can be hidden after an attack; none where its pictures stay in a ball that has room."""
+    """Say why no detector can be attacked after an attack; none where its pictures stay in a ball that has room."""
     attack = method.build()
     if norm_of(attack) is not None and attack.traits.eps in ("bound", "reach"):
         return None
@@ -75,7 +74,7 @@ class Adapter:
     def pictures(
         self, classifier: Classifier, attacked: Sequence[Attacked], probe: Probe, case: Case | None
     ) -> list[Tensor | None]:
-        """Make a picture of each image that hides from one detector.
+        """Make a picture of each image that one detector takes for a clean one.
 
         Args:
             classifier: the model.
@@ -89,17 +88,16 @@ class Adapter:
         found: list[Tensor | None] = [None] * len(attacked)
         groups: dict[Norm, list[int]] = {}
         for place, one in enumerate(attacked):
-            norm = norm_of(one.case.payload[1].method.build()) if _has_something_to_hide(one.record) else None
+            norm = norm_of(one.case.payload[1].method.build()) if _is_attacked(one.record) else None
             if norm is not None:
                 groups.setdefault(norm, []).append(place)
-        exact = copy(classifier)
-        exact.precision = "fp32"  # a derivative of a gradient has few bits to lose
-        question, size = Question(probe, case, self.layer), self.together([classifier])
+        exact = classifier.in_fp32()  # a derivative of a gradient has few bits to lose
+        comparison, size = ProbeComparison(probe, case, self.layer), self.together([classifier])
         for norm, places in groups.items():
             for start in range(0, len(places), size):
                 some = places[start : start + size]
-                hidden = self._hidden(exact, [attacked[place] for place in some], norm, question)
-                for place, picture in zip(some, hidden, strict=True):
+                pictures = self._searched(exact, [attacked[place] for place in some], norm, comparison)
+                for place, picture in zip(some, pictures, strict=True):
                     found[place] = picture
         return found
 
@@ -108,38 +106,40 @@ class Adapter:
         """Say how many images are best attacked together."""
         return max(_TOGETHER if one.block == SMALLEST_STEADY else one.block for one in classifiers)
 
-    def _hidden(self, classifier: Classifier, attacked: Sequence[Attacked], norm: Norm, question: Question) -> Pixels:
+    def _searched(
+        self, classifier: Classifier, attacked: Sequence[Attacked], norm: Norm, comparison: ProbeComparison
+    ) -> Pixels:
         """Make the pictures (N, 3, H, W) of images whose attacks have one norm."""
-        state = _Hiding.of(classifier, attacked, norm)
+        state = _Search.of(classifier, attacked, norm)
         rows = torch.arange(len(attacked), device=classifier.device)
-        wanted = self._asked(classifier, attacked, rows, state.images, question, -1).likeness
+        wanted = self._compared(classifier, attacked, rows, state.images, comparison, -1).values
         for step in range(STEPS + 1):
             pictures = state.pictures(rows)
-            answer = self._asked(classifier, attacked, rows, pictures, question, step)
+            alike = self._compared(classifier, attacked, rows, pictures, comparison, step)
             goal = Goal(state.goal.label[rows], state.goal.target[rows])
-            lost = certain(goal, answer.first.logits, classifier.certainty)
-            missing = (wanted[rows] - answer.likeness).clamp(min=0)
+            lost = certain(goal, alike.first.logits, classifier.certainty)
+            missing = (wanted[rows] - alike.values).clamp(min=0)
             state.keep(rows, pictures, torch.where(lost, missing, torch.inf))
             left = state.gap[rows] > 0
             if step == STEPS or not left.any():
                 break
-            flee = answer.first.plain_gradient(goal.ascent(answer.first.logits))
-            still = _without(answer.gradient(), flee)
-            state.move(rows, torch.where(lost.view(-1, 1, 1, 1), still, flee))
+            ascent = alike.first.plain_gradient(goal.ascent(alike.first.logits))
+            raised = _without(alike.gradient(), ascent)
+            state.move(rows, torch.where(lost.view(-1, 1, 1, 1), raised, ascent))
             rows = rows[left]
         return state.best
 
-    def _asked(
-        self, classifier: Classifier, attacked: Sequence[Attacked], rows: Tensor, pixels: Pixels, question: Question,
-        step: int,
-    ) -> Answer:  # fmt: skip
+    def _compared(
+        self, classifier: Classifier, attacked: Sequence[Attacked], rows: Tensor, pixels: Pixels,
+        comparison: ProbeComparison, step: int,
+    ) -> Likeness:  # fmt: skip
         clean = [attacked[row].clean for row in rows.tolist()]
         noise = RowNoise.of(self.seed, digests_of(clean), "adaptive", str(step))  # not that of the detector itself
-        return question.of(classifier, clean, pixels, noise)
+        return comparison.of(classifier, clean, pixels, noise)
 
 
 @dataclass(eq=False)
-class _Hiding:
+class _Search:
     """Where the search for N pictures stands.
 
     Args:
@@ -163,7 +163,7 @@ class _Hiding:
     gap: Tensor
 
     @classmethod
-    def of(cls, classifier: Classifier, attacked: Sequence[Attacked], norm: Norm) -> "_Hiding":
+    def of(cls, classifier: Classifier, attacked: Sequence[Attacked], norm: Norm) -> "_Search":
         """Begin at the attack's own pictures."""
         device = classifier.device
         saved = torch.stack([one.saved.to(device) for one in attacked])
@@ -193,7 +193,7 @@ class _Hiding:
         self.point[rows] = ball.project(moved, self.images[rows], eps)
 
 
-def _has_something_to_hide(record: AttackRecord) -> bool:
+def _is_attacked(record: AttackRecord) -> bool:
     """Say whether an attack made a misclassified picture of an image, within an eps."""
     wrong_before = {"already-wrong", "already-there"} & set(record.flags)
     return bool(record.eps and record.misclassified_as_saved and not wrong_before)

@@ -147,6 +147,12 @@ class Classifier:
         other.network, other._low = network, None  # noqa: SLF001  a copy of this very classifier
         return other
 
+    def in_fp32(self) -> "Classifier":
+        """Give a classifier that differs only in that its ``look`` is in fp32, too."""
+        other = copy.copy(self)
+        other.precision = "fp32"
+        return other
+
     def behind(self, front: Front, card: Card) -> "Classifier":
         """Give a classifier of pictures of another size, which go through ``front`` before this one sees them.
 

@@ -17,7 +17,7 @@ from advcli.search.pool import Pool
 
 T = TypeVar("T")
 _PIXELS_IN_FLIGHT = 1 << 24  # of the rows of a pool; a row holds some ten tensors of its size
-_TIDYING = 5.0  # seconds between two times that free memory is given back
+_TRIM_INTERVAL = 5.0  # seconds between two times that free memory is given back
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def flow(
     """
     stream = _Stream[T](batch_size, queries, early_exit=early_exit)
     waiting = iter(jobs)
-    more, results, tidied = True, 0, time.monotonic()
+    more, results, trimmed = True, 0, time.monotonic()
     while not (results and _passed(deadline)):
         while more and stream.has_room() and not (results and _passed(deadline)):
             job = next(waiting, None)
@@ -113,9 +113,9 @@ def flow(
             yield result
         if on_progress is not None:
             on_progress(stream.share)
-        if _passed(tidied + _TIDYING):
+        if _passed(trimmed + _TRIM_INTERVAL):
             give_back()
-            tidied = time.monotonic()
+            trimmed = time.monotonic()
 
 
 def _passed(deadline: float | None) -> bool:

@@ -15,7 +15,7 @@ from advcli.engine._clean_maps import CleanMaps
 from advcli.engine._comparing import Comparer
 from advcli.engine._detecting import Detector
 from advcli.engine._explaining import ExplainConfig, explain_cases
-from advcli.engine._holding_still import Question
+from advcli.engine._likeness import ProbeComparison
 from advcli.models.card import Card, Preprocessing
 from advcli.models.classifier import Classifier
 from advcli.registry import parse_methods
@@ -97,16 +97,16 @@ def test_the_gradient_of_the_likeness_is_its_derivative(method, probe):
     smooth = classifier_of(nn.Tanh)  # whose second derivative is its own
     case = explanations(smooth, method)[0] if method else None
     pixels = 0.3 + 0.4 * pictures(4)
-    clean, question = clean_of(smooth, pixels), Question(probe, case, None)
+    clean, comparison = clean_of(smooth, pixels), ProbeComparison(probe, case, None)
 
     def ask(some):
-        return question.of(smooth, clean, some, RowNoise.of(0, [one.image.sha256 for one in clean], "adaptive"))
+        return comparison.of(smooth, clean, some, RowNoise.of(0, [one.image.sha256 for one in clean], "adaptive"))
 
-    answer = ask(pixels)
-    gradient = answer.gradient()
+    alike = ask(pixels)
+    gradient = alike.gradient()
     along = gradient / gradient.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
     step = 4e-3
-    rise = (ask(pixels + step * along).likeness - ask(pixels - step * along).likeness) / (2 * step)
+    rise = (ask(pixels + step * along).values - ask(pixels - step * along).values) / (2 * step)
     slope = (gradient * along).flatten(1).sum(1).double()
     assert rise.tolist() == pytest.approx(slope.tolist(), rel=0.05)
 
@@ -117,13 +117,13 @@ def test_the_likeness_is_that_of_the_maps_that_are_reported(classifier, method):
     clean = clean_of(classifier, pixels)
     comparer = Comparer("same", None, 0, 16, CleanMaps(8))
     noise = RowNoise.of(0, [one.image.sha256 for one in clean], "probe")
-    answer = Question("blur", cases[0], None).of(classifier, clean, pixels, noise)
+    alike = ProbeComparison("blur", cases[0], None).of(classifier, clean, pixels, noise)
     own = [classifier.logits(pixels).argmax(1).tolist()]
-    sides = [comparer.explained(clean, some.detach(), cases, own) for some in (pixels, answer.second.pixels)]
+    sides = [comparer.explained(clean, some.detach(), cases, own) for some in (pixels, alike.second.pixels)]
     expected = [
         np.corrcoef(*(maps[row][0].values.astype(np.float64).ravel() for maps in sides))[0, 1] for row in range(4)
     ]
-    assert answer.likeness.tolist() == pytest.approx(expected, abs=1e-5)
+    assert alike.values.tolist() == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("norm", list(EPS))

@@ -24,8 +24,8 @@ from advcli.runs.images import Clean
 
 
 @dataclass(frozen=True)
-class Question:
-    """What one detector asks.
+class ProbeComparison:
+    """Compares a picture with itself under a slight change.
 
     Args:
         probe: slight change of the picture.
@@ -37,8 +37,8 @@ class Question:
     case: Case | None
     layer: str | None
 
-    def of(self, classifier: Classifier, clean: Sequence[Clean], pixels: Pixels, noise: RowNoise) -> "Answer":
-        """Ask about pictures of images.
+    def of(self, classifier: Classifier, clean: Sequence[Clean], pixels: Pixels, noise: RowNoise) -> "Likeness":
+        """Compare pictures of images with the same pictures under the probe.
 
         Args:
             classifier: their model.
@@ -56,15 +56,15 @@ class Question:
         own = first.logits.argmax(1)
         if self.case is None or method is None:
             chosen = [wide(view.outputs).softmax(1).gather(1, own[:, None])[:, 0] for view in (first, second)]
-            return Answer(first, second, self.probe, -(chosen[0] - chosen[1]).abs())
+            return Likeness(first, second, self.probe, -(chosen[0] - chosen[1]).abs())
         target = target_of(self.case, own.tolist(), clean)
         maps = [_maps(view, method, target, layers) for view in (first, second)]
-        return Answer(first, second, self.probe, _correlation(*maps))
+        return Likeness(first, second, self.probe, _correlation(*maps))
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """What a detector is told of N pictures.
+class Likeness:
+    """How alike the answers to N pictures and to the probed pictures are.
 
     Args:
         first: the pictures as they are.
@@ -80,7 +80,7 @@ class Answer:
     alike: Floats
 
     @cached_property
-    def likeness(self) -> Floats:
+    def values(self) -> Floats:
         """``alike`` without its graph."""
         return self.alike.detach()
 
