@@ -13,7 +13,6 @@ from advcli.models.classifier import Classifier
 from advcli.models.devices import repeatable
 from advcli.registry import Quantity, parse_methods
 from advcli.search.config import AttackConfig, Cell
-from advcli.search.facts import sizes
 from advcli.search.flow import Job, flow
 from advcli.search.plans import Answer, AttackPlan, Problem, attack_job
 from advcli.search.wanted import Wanted
@@ -141,8 +140,9 @@ def _radius(cell: Cell) -> float:
 
 def _result(pixels: Tensor, labels: Tensor, targets: Tensor, logits: Tensor, answers: Sequence[Answer]) -> AttackResult:
     outcomes = [answer.outcome for answer in answers]
-    distances = [sizes((one.pixels - clean).numpy()) for one, clean in zip(outcomes, pixels, strict=True)]
-    numbers = {name: torch.tensor([one[name] for one in distances]).double() for name in ("linf", "l2", "l1", "l0")}
+    numbers = {
+        name: torch.tensor([one.change[name] for one in outcomes]).double() for name in ("linf", "l2", "l1", "l0")
+    }
     told = {
         name: torch.tensor([getattr(one, name) for one in outcomes])
         for name in (

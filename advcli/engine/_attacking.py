@@ -173,7 +173,7 @@ class AttackGrid:
 
     def _attacked(self, clean: Clean, case: Case, target: int, answer: Answer, told: Diagnosis | None) -> Attacked:
         outcome = answer.outcome
-        facts = outcome_facts(clean.pixels, target, outcome)
+        facts = outcome_facts(target, outcome)
         facts |= {name: facts[name] * clean.classifier.samples for name in _FREE}
         cell: Cell = case.payload[1]
         after = clean.saw(outcome.saved_logits)
@@ -183,7 +183,7 @@ class AttackGrid:
             **(facts | _FREE if answer.implied else facts),
             case=case.id,
             target=clean.classes[target] if target >= 0 else None,
-            adversarial_prediction=after["top5"][0].name,
+            adversarial_prediction=after["top5"][0]["name"],
             adversarial_probability=after["probability"],
             adversarial_top5=after["top5"],
             adversarial_margin=after["margin"],

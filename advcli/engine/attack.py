@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from typing import ClassVar
 
@@ -104,7 +104,8 @@ def attack_product(one: Attacked, *, panel: bool) -> Product:
     image = one.clean.image
     if one.record.status != "ok":
         return Product(image.item, one.record, stat=image.stat)
-    drawings = attack_pictures(to_bytes(one.clean.pixels), to_bytes(one.saved), one.record, panel=panel)
+    before, after = (cache(partial(to_bytes, pixels)) for pixels in (one.clean.pixels, one.saved))  # by the writers
+    drawings = attack_pictures(before, after, one.record, panel=panel)
     return Product(image.item, one.record, endings(one.clean, one.case.id, drawings), image.stat)
 
 

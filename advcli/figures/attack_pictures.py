@@ -1,7 +1,6 @@
 """The pictures of one attacked image, as drawings for the threads that write."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +14,14 @@ Pixels = NDArray[np.uint8]
 Drawing = Callable[[], Pixels | bytes]
 
 
-def attack_pictures(before: Pixels, after: Pixels, record: AttackRecord, *, panel: bool) -> Mapping[str, Drawing]:
+def attack_pictures(
+    before: Callable[[], Pixels], after: Callable[[], Pixels], record: AttackRecord, *, panel: bool
+) -> Mapping[str, Drawing]:
     """Draw an attack on one image.
 
     Args:
-        before: the clean picture as the network saw it, (H, W, 3).
-        after: the adversarial one, as saved.
+        before: gives the clean picture as the network saw it, (H, W, 3).
+        after: gives the adversarial one, as saved.
         record: of the attack on this image.
         panel: draw the panel too.
 
@@ -28,12 +29,12 @@ def attack_pictures(before: Pixels, after: Pixels, record: AttackRecord, *, pane
         ``original``, ``adversarial``, ``difference`` and, if asked for, ``panel``; each is made when it is called.
     """
     pictures: dict[str, Drawing] = {
-        "original": lambda: before,
-        "adversarial": lambda: after,
-        "difference": lambda: difference(before, after, scale_limit(record.norm, record.eps, before.size))[0],
+        "original": before,
+        "adversarial": after,
+        "difference": lambda: _difference(before(), after(), record)[0],
     }
     if panel:
-        pictures["panel"] = partial(attack_panel, before, after, record)
+        pictures["panel"] = lambda: attack_panel(before(), after(), record)
     return pictures
 
 
@@ -50,7 +51,7 @@ def attack_subtitle(record: AttackRecord) -> str:
 
 def attack_tiles(before: Pixels, after: Pixels, record: AttackRecord) -> list[Tile]:
     """Show original, perturbation and adversarial picture with what the classifier says."""
-    shown, times = difference(before, after, scale_limit(record.norm, record.eps, before.size))
+    shown, times = _difference(before, after, record)
     unchanged = np.array_equal(before, after)
     linf = record.linf_as_saved if record.linf_as_saved is not None else record.linf
     l2 = record.l2_as_saved if record.l2_as_saved is not None else record.l2
@@ -66,3 +67,7 @@ def attack_tiles(before: Pixels, after: Pixels, record: AttackRecord) -> list[Ti
             emphasis="bad" if record.misclassified_as_saved else "good",
         ),
     ]
+
+
+def _difference(before: Pixels, after: Pixels, record: AttackRecord) -> tuple[Pixels, float]:
+    return difference(before, after, scale_limit(record.norm, record.eps, before.size))

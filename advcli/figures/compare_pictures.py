@@ -83,7 +83,7 @@ def compare_pictures(
         photograph ``NAME.before.overlay`` and ``NAME.after.overlay`` with a line around the top tenth; and with panels
         ``panel``, ``rows`` and, where both scores were asked for, ``scores``. Each is made when it is called.
     """
-    pictures = dict(attack_pictures(before, after, record, panel=False))
+    pictures = dict(attack_pictures(lambda: before, lambda: after, record, panel=False))
     for one in maps:
         sides = {"before": (one.before, one.top_before), "after": (one.after, one.top_after)}
         for side, (values, top) in sides.items():

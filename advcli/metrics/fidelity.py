@@ -13,22 +13,20 @@ _C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]
 _PLACES = WINDOW * WINDOW
 
 
-def ssim(first: NDArray[np.float32], second: NDArray[np.float32]) -> float | None:
-    """Mean structural similarity of two pictures, over windows that lie inside them and over channels.
+def ssim(first: NDArray[np.float32], second: NDArray[np.float32]) -> list[float | None]:
+    """Mean structural similarity of pairs of pictures, over windows that lie inside them and over channels.
 
-    The same figure as scikit-image's ``structural_similarity`` with its defaults, in one pass over all channels.
+    The same figures as scikit-image's ``structural_similarity`` with its defaults, for all pairs at once.
 
     Args:
-        first: (C, H, W) in [0, 1].
-        second: the other, of the same shape.
+        first: (N, C, H, W) in [0, 1].
+        second: the others, of the same shape.
 
     Returns:
-        At most 1, for equal pictures; none where a side is shorter than a window.
+        For each pair at most 1, for equal pictures; none where a side is shorter than a window.
     """
-    if min(first.shape[1:]) < WINDOW:
-        return None
-    if np.array_equal(first, second):
-        return 1.0
+    if min(first.shape[2:]) < WINDOW:
+        return [None] * len(first)
     maps = np.empty((4, *first.shape))
     one, other, product, squares = maps
     one[...], other[...] = first, second
@@ -41,18 +39,20 @@ def ssim(first: NDArray[np.float32], second: NDArray[np.float32]) -> float | Non
     unbiased = _PLACES / (_PLACES - 1)
     over = (2 * between + _C1) * (2 * unbiased * (product - between) + _C2)
     under = (alone + _C1) * (unbiased * (squares - alone) + _C2)
-    return float((over / under).mean())
+    found = (over / under).reshape(len(first), -1).mean(1)
+    found[(first == second).all((1, 2, 3))] = 1.0  # without rounding errors
+    return [float(one) for one in found]
 
 
-def psnr(first: NDArray[np.float32], second: NDArray[np.float32]) -> float | None:
-    """Peak signal-to-noise ratio of two pictures in dB, for values in [0, 1]; none where they are equal.
+def psnr(first: NDArray[np.float32], second: NDArray[np.float32]) -> list[float | None]:
+    """Peak signal-to-noise ratio of pairs of pictures in dB, for values in [0, 1]; none where they are equal.
 
     Args:
-        first: (C, H, W).
-        second: the other, of the same shape.
+        first: (N, C, H, W).
+        second: the others, of the same shape.
     """
-    error = float(np.square(first.astype(np.float64) - second).mean())
-    return 10 * math.log10(1 / error) if error else None
+    errors = np.square(first.astype(np.float64) - second).reshape(len(first), -1).mean(1)
+    return [10 * math.log10(1 / error) if error else None for error in errors.tolist()]
 
 
 def _window_means(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ chooses the kernel, every block has exactly ``block`` rows.
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
@@ -22,18 +22,22 @@ from advcli.core.precision import wide
 from advcli.core.shapes import Logits, Pixels
 from advcli.errors import ContractError
 from advcli.models.admission import check_output, fingerprint, finite, probe
+from advcli.models.blocks import exact_sizes, filled, sizes
 from advcli.models.card import Card
 from advcli.models.folding import fold
-from advcli.models.looking import Block, Front, Look
+from advcli.models.lanes import Each, lanes, one_by_one, side_by_side
+from advcli.models.looking import Block, Front, Look, gradients
+from advcli.models.low_precision import in_bf16
 from advcli.models.sweep import Make, Part, sweep
 
 SMALLEST_STEADY = 16  # rows from which a CPU's kernels no longer change with the batch size
 # Of the largest logit: more than batch size, thread count or device changed it by on the networks that were measured.
 CERTAIN = 1e-4
 _LOW = {"bf16": torch.bfloat16, "fp16": torch.float16}
-# Pixels of a block on a CPU. Measured on a ResNet-20 with two cores, forward and backward of 256 rows of 32 x 32: 273
-# to 306 ms in blocks of 64, 249 in blocks of 128 or 256.
+# Pixels of a block on a CPU where blocks are computed one after another, and where side by side, as measured on a
+# ResNet-20 with two cores, forward and backward of 256 rows of 32 x 32.
 _CHUNK_PIXELS = 128 * 32 * 32
+_LANE_PIXELS = 64 * 32 * 32
 _SMALL = 64 * 64  # pixels, up to which photographs in their own size are shown in blocks
 
 
@@ -90,6 +94,7 @@ class Classifier:
         self.network = self.network.to(memory_format=torch.channels_last)
         self._low: nn.Module | None = None
         self._front: Front | None = None
+        self._side_by_side: bool | None = None  # whether blocks may be; None as long as nobody looked
 
     def logits(self, pixels: Pixels) -> Logits:
         """Judge pixels: fp32 logits, no gradient.
@@ -104,8 +109,13 @@ class Classifier:
         self._check(pixels)
         with torch.no_grad():
             seen = pixels if self._front is None else self._front.read(pixels)
-            parts = [self._judged(filled)[:count] for filled, count in self._blocks(seen)]
-        return finite(torch.cat(parts))
+            blocks, each = self._blocks(seen)
+
+        def judged(block: tuple[Tensor, int]) -> Tensor:
+            with torch.no_grad():
+                return self._judged(block[0])[: block[1]]
+
+        return finite(torch.cat(each(judged, blocks)))
 
     def look(
         self,
@@ -113,7 +123,7 @@ class Classifier:
         *,
         gradient: bool = True,
         bounded: bool = True,
-        together: bool = False,
+        sizes: Sequence[int] | None = None,
     ) -> Look:
         """Run the network in the search precision.
 
@@ -121,36 +131,30 @@ class Classifier:
             pixels: as for ``logits``.
             gradient: keep what a gradient needs.
             bounded: refuse pixels outside [0, 1].
-            together: show the network all rows at once, as they are, whatever ``block`` is.
+            sizes: of the blocks that the network is shown, as they are, whatever ``block`` is.
 
         Raises:
             ContractError: pixels are outside [0, 1] or of another size.
             ModelError: a logit is not finite.
         """
         self._check(pixels, bounded=bounded)
-        blocks = []
-        for filled, count in [(pixels.detach().clone(), len(pixels))] if together else self._blocks(pixels):
-            leaf = filled.requires_grad_(gradient)
-            with torch.set_grad_enabled(gradient), self._search_precision():
-                seen = leaf if self._front is None else self._front(leaf)
-                passes = [self._search(seen).float() for _ in range(self.samples)]
-                logits = passes[0] if self.samples == 1 else torch.stack(passes).mean(0)
-            blocks.append(Block(leaf, logits, count))
-        again = None if together or not gradient else partial(self.look, bounded=bounded)
-        look = Look(blocks, again, self.block)
+        blocks, each = self._blocks(pixels, sizes)
+        again = partial(self.look, bounded=bounded) if gradient and sizes is None else None
+        look = Look(each(partial(self._shown, gradient=gradient), blocks), again, self.block, each)
         finite(look.logits)
         return look
 
     def with_network(self, network: nn.Module) -> "Classifier":
         """Give a classifier that differs in its network alone, which has to fit what is known of this one."""
         other = copy.copy(self)
-        other.network, other._low = network, None  # noqa: SLF001  a copy of this very classifier
+        other.network, other._low, other._side_by_side = network, None, None  # noqa: SLF001  a copy of this very one
         return other
 
     def in_fp32(self) -> "Classifier":
         """Give a classifier that differs only in that its ``look`` is in fp32, too."""
         other = copy.copy(self)
         other.precision = "fp32"
+        other._side_by_side = None  # noqa: SLF001  a copy of this very one
         return other
 
     def behind(self, front: Front, card: Card) -> "Classifier":
@@ -195,8 +199,13 @@ class Classifier:
     @property
     def batch_size(self) -> int:
         """Rows that the network is best shown together."""
-        height, width = self.card.preprocessing.size
-        return max(self.block, _CHUNK_PIXELS // (height * width)) if self.device.type == "cpu" else self.block
+        return self.lanes * self._best(self.lanes) if self.device.type == "cpu" else self.block
+
+    @property
+    def lanes(self) -> int:
+        """Blocks that are computed at the same time, see ``models/lanes.py``."""
+        alone = self.device.type != "cpu" or self.samples > 1 or self._front is not None
+        return 1 if alone or self._side_by_side is False else min(lanes(self.network), lanes(self.searched))
 
     @property
     def searched(self) -> nn.Module:
@@ -208,7 +217,7 @@ class Classifier:
         if self.precision != "bf16":
             return self.network
         if self._low is None:
-            self._low = _in_bf16(self.network, self.normalize(probe(self.card).to(self.device))) or self.network
+            self._low = in_bf16(self.network, self.normalize(probe(self.card).to(self.device))) or self.network
         return self._low
 
     def _judged(self, pixels: Tensor) -> Tensor:
@@ -232,20 +241,49 @@ class Classifier:
             nullcontext() if low is None or self.searched is not self.network else torch.autocast(self.device.type, low)
         )
 
-    def _blocks(self, pixels: Tensor) -> Iterator[tuple[Tensor, int]]:
-        """Yield (rows for the network, how many of them are real)."""
-        for part in torch.split(pixels.detach(), self._sizes(len(pixels))):
-            short = self.block - len(part)
-            repeats = part[torch.arange(max(short, 0), device=part.device) % len(part)]
-            yield torch.cat([part, repeats]), len(part)
+    def _shown(self, block: tuple[Tensor, int], *, gradient: bool) -> Block:
+        leaf = block[0].requires_grad_(gradient)
+        with torch.set_grad_enabled(gradient), self._search_precision():
+            seen = leaf if self._front is None else self._front(leaf)
+            passes = [self._search(seen).float() for _ in range(self.samples)]
+            logits = passes[0] if self.samples == 1 else torch.stack(passes).mean(0)
+        return Block(leaf, logits, block[1])
 
-    def _sizes(self, count: int) -> list[int]:
-        exact = self.device.type != "cpu" or self.block < SMALLEST_STEADY
-        if exact:
-            return [min(self.block, count - start) for start in range(0, count, self.block)]
-        # As many parts as suit the network, but none smaller than a block where that can be.
-        parts = max(1, min(-(-count // self.batch_size), count // self.block))
-        return [count // parts + (place < count % parts) for place in range(parts)]
+    def _blocks(self, pixels: Tensor, given: Sequence[int] | None = None) -> tuple[list[tuple[Tensor, int]], Each]:
+        """Divide rows into what the network is shown, with the number of real ones, and say how to go through it."""
+        if given is not None:
+            parts = [(part.clone(), len(part)) for part in torch.split(pixels.detach(), list(given))]
+            return parts, side_by_side if len(parts) >= self.lanes > 1 else one_by_one
+        lanes = self.lanes
+        divided = self._sizes(len(pixels), lanes)
+        if len(divided) >= lanes > 1 and self._side_by_side is None:
+            self._side_by_side = self._is_steady(pixels[: divided[0]])
+        if self._side_by_side is False:
+            lanes, divided = 1, self._sizes(len(pixels), 1)
+        return list(filled(pixels, divided, self.block)), side_by_side if len(divided) >= lanes > 1 else one_by_one
+
+    def _sizes(self, count: int, lanes: int) -> list[int]:
+        if self.device.type != "cpu" or self.block < SMALLEST_STEADY:
+            return exact_sizes(count, self.block)
+        return sizes(count, least=self.block, best=self._best(lanes), lanes=lanes)
+
+    def _best(self, lanes: int) -> int:
+        height, width = self.card.preprocessing.size
+        return max(self.block, (_CHUNK_PIXELS if lanes == 1 else _LANE_PIXELS) // (height * width))
+
+    def _is_steady(self, pixels: Tensor) -> bool:
+        """Whether one core gives the logits and gradients that all cores give, to the bit; kernels need not."""
+
+        def answer(rows: Tensor) -> list[Tensor]:
+            block = self._shown((rows.detach().clone(), len(rows)), gradient=True)
+            found = [block.logits.detach()]
+            if block.logits.requires_grad:
+                found += gradients(block.logits, [block.pixels], torch.ones_like(block.logits))
+            with torch.no_grad():
+                return [*found, self._judged(rows)]
+
+        here, there = one_by_one(answer, [pixels])[0], side_by_side(answer, [pixels])[0]
+        return all(map(torch.equal, here, there))
 
     def _check(self, pixels: Tensor, *, bounded: bool = True) -> None:
         expected = (3, *self.card.preprocessing.size)
@@ -257,14 +295,3 @@ class Classifier:
         low, high = pixels.aminmax()
         if not (low >= 0 and high <= 1):  # also true for NaN
             raise ContractError(f"the classifier takes pixels in [0, 1], not [{float(low):.4g}, {float(high):.4g}]")
-
-
-def _in_bf16(network: nn.Module, probe: Tensor) -> nn.Module | None:
-    """Copy a network in bf16; none where its code does not work in that precision."""
-    try:
-        low = copy.deepcopy(network).to(torch.bfloat16)
-        with torch.no_grad():
-            logits = low(probe.to(torch.bfloat16).contiguous(memory_format=torch.channels_last))
-    except Exception:  # noqa: BLE001  the network's own code may fail in any way, and autocast remains
-        return None
-    return low if torch.isfinite(logits).all() else None

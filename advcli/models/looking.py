@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from advcli.core.shapes import Logits, Pixels
+from advcli.models.lanes import Each, one_by_one
 
 
 @runtime_checkable
@@ -51,15 +52,21 @@ class Look:
         again: looks at some of the rows anew, with the same logits and gradients to the bit; where few rows of a block
             want a gradient, that is cheaper than a backward pass of the block. None where it is not to be done.
         least: rows that the network is shown at least.
+        each: how to go through the blocks.
     """
 
     def __init__(
-        self, blocks: Sequence[Block], again: Callable[[Pixels], "Look"] | None = None, least: int = 1
+        self,
+        blocks: Sequence[Block],
+        again: Callable[[Pixels], "Look"] | None = None,
+        least: int = 1,
+        each: Each = one_by_one,
     ) -> None:
         self.blocks = blocks
         self.logits: Logits = torch.cat([block.logits.detach()[: block.count] for block in blocks])
         self._again = again
         self._least = least
+        self.each = each
 
     def vjp(self, cotangent: Tensor, where: Tensor | None = None) -> Tensor:
         """Gradient of <cotangent, logits> in the pixels.
@@ -84,10 +91,14 @@ class Look:
     def _gradients(self, cotangent: Tensor, rows: Tensor) -> Tensor:
         height, width = self.blocks[0].pixels.shape[2:]
         found = cotangent.new_zeros((*cotangent.shape[:2], 3, height, width), dtype=torch.float32)
-        for block, inside, places in self._touched(rows):
+
+        def fill(touched: tuple[Block, Tensor, Tensor]) -> None:
+            block, inside, places = touched
             full = cotangent.new_zeros((block.count, *cotangent.shape[1:]))
             full[places] = cotangent[inside]
             found[inside] = _block_vjp(block, full)[places]
+
+        self.each(fill, list(self._touched(rows)))
         return found
 
     def _touched(self, rows: Tensor) -> Iterator[tuple[Block, Tensor, Tensor]]:

@@ -39,7 +39,7 @@ class View:
             and a gradient at the pixels that is asked for all the same costs another one.
         graph: keep what gradients need; without it only logits and activations can be read.
         bounded: refuse pixels outside [0, 1].
-        together: show the network all rows at once, as they are; by default in the classifier's blocks.
+        sizes: of the blocks that the network is shown, as they are; by default the classifier's own.
         around: gives a context in which the network runs, such as one that changes how a function of torch is computed.
             It is given what ``watching`` yields, and may keep tensors there under names of its own.
         keeps: those names; they can be read like watched modules.
@@ -60,7 +60,7 @@ class View:
         gradient: bool = False,
         graph: bool = True,
         bounded: bool = True,
-        together: bool = False,
+        sizes: Sequence[int] | None = None,
         around: Keeper = nullcontext,
         keeps: Sequence[str] = (),
     ) -> None:
@@ -69,7 +69,7 @@ class View:
         self._watch = tuple(dict.fromkeys(watch))
         self._around = around
         self._expected = (*self._watch, *keeps, *([_PIXELS] if gradient else []))
-        self._look = partial(classifier.look, gradient=graph, bounded=bounded, together=together)
+        self._look = partial(classifier.look, gradient=graph, bounded=bounded, sizes=sizes)
         self._cotangent: Tensor | None = None
         self._gradients: dict[str, Tensor] = {}
 
@@ -115,6 +115,9 @@ class View:
 
     @cached_property
     def _looked(self) -> tuple[Look, list[dict[str, Tensor]]]:
+        if not self._watch and self._around is nullcontext:
+            look = self._look(self.pixels)
+            return look, [{} for _ in look.blocks]
         with watching(self.classifier.searched, self._watch) as outputs, self._around(outputs):
             look = self._look(self.pixels)
         return look, outputs
@@ -130,15 +133,17 @@ class View:
     def _backward(self, names: Sequence[str], cotangent: Tensor) -> dict[str, Tensor]:
         look, outputs = self._looked
         unit, exponents = _to_one(wide(cotangent))
-        parts: dict[str, list[Tensor]] = {name: [] for name in names}
-        start = 0
-        for block, kept in zip(look.blocks, outputs, strict=True):
+        cotangents = torch.split(unit, [block.count for block in look.blocks])
+
+        def gradients_of(part: tuple[Block, dict[str, Tensor], Tensor]) -> list[Tensor]:
+            block, kept, wanted = part
             leaves = [block.pixels if name == _PIXELS else kept[name] for name in names]
-            found = _vjp(block, leaves, unit[start : start + block.count], twice=self._twice)
-            for name, gradient in zip(names, found, strict=True):
-                parts[name].append(gradient[: block.count].contiguous().float())
-            start += block.count
-        return {name: _scaled(torch.cat(gradients), exponents) for name, gradients in parts.items()}
+            found = _vjp(block, leaves, wanted, twice=self._twice)
+            return [gradient[: block.count].contiguous().float() for gradient in found]
+
+        parts = look.each(gradients_of, list(zip(look.blocks, outputs, cotangents, strict=True)))
+        columns = zip(names, zip(*parts, strict=True), strict=True)
+        return {name: _scaled(torch.cat(gradients), exponents) for name, gradients in columns}
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from advcli.core.goals import Goal, lead
 from advcli.core.precision import exact, wide
 from advcli.core.shapes import Flags, Logits
 from advcli.models.classifier import CERTAIN
+from advcli.search.changes import Change, changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,7 @@ class Outcome:
         reached: ``pixels`` are a success: at the goal, within eps where the attack is free to roam, and counted.
         reached_as_saved: ``saved`` is at the goal, by more than rounding errors of the network.
         distance: of ``pixels`` from the image, in the attack's measure.
+        change: how far both lie from the image, see ``search/changes.py``.
         forward_passes: of the search.
         backward_passes: of the search.
         verification_passes: forward passes that checked what the search found.
@@ -48,6 +50,7 @@ class Outcome:
     reached: bool
     reached_as_saved: bool
     distance: float
+    change: Change
     forward_passes: int
     backward_passes: int
     verification_passes: int
@@ -70,7 +73,9 @@ class Outcome:
         least = CERTAIN * float(np.abs(row).max())
         left = -lead(row, label)
         reached = left if target < 0 else lead(row, target)
-        return cls(image, image, logits, logits, left > 0, left > least, reached > 0, reached > least, 0.0, 0, 0, 0, 0)
+        (change,) = changes(image[None], image[None], image[None])
+        verdicts = (left > 0, left > least, reached > 0, reached > least)
+        return cls(image, image, logits, logits, *verdicts, 0.0, change, 0, 0, 0, 0)
 
     @property
     def rank(self) -> int:

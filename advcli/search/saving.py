@@ -20,6 +20,7 @@ from advcli.core.precision import array_of
 from advcli.core.rows import Rows
 from advcli.core.shapes import Flags
 from advcli.models.classifier import Classifier
+from advcli.search.changes import changes
 from advcli.search.outcome import Outcome, certain
 from advcli.search.visiting import CHECKS, COURSE, NEVER, Visits
 
@@ -172,6 +173,7 @@ class Saving:
         numbers = zip(
             leave.reached(logits).tolist(), certain(leave, kept.saved_logits, self.classifier.certainty).tolist(),
             (reached | instead).tolist(), kept.survived.tolist(), distance.tolist(),
+            changes(rows.images, pixels, kept.saved),
             rows.forward_passes.tolist(), rows.backward_passes.tolist(), kept.verified.tolist(), rows.age.tolist(),
             (kept.claimed & ~reached & ~instead).tolist(), _course(rows, kept), strict=True,
         )  # fmt: skip

@@ -41,13 +41,13 @@ ATTACKED = {
 
 def test_an_attack_has_its_pictures_and_a_panel_only_if_asked_for():
     record = AttackRecord(**FACTS, **ATTACKED)
-    pictures = attack.attack_pictures(BEFORE, AFTER, record, panel=True)
+    pictures = attack.attack_pictures(lambda: BEFORE, lambda: AFTER, record, panel=True)
     assert list(pictures) == ["original", "adversarial", "difference", "panel"]
     assert np.array_equal(pictures["original"](), BEFORE)
     assert np.array_equal(pictures["adversarial"](), AFTER)
     assert np.array_equal(pictures["difference"](), difference(BEFORE, AFTER, 8)[0])
     assert pictures["panel"]().shape[2] == 3
-    assert "panel" not in attack.attack_pictures(BEFORE, AFTER, record, panel=False)
+    assert "panel" not in attack.attack_pictures(lambda: BEFORE, lambda: AFTER, record, panel=False)
 
 
 def test_the_tiles_of_an_attack_say_class_label_magnification_and_distance():

@@ -78,7 +78,7 @@ def test_a_look_says_what_the_network_says(folder, classifier):
         assert one.prediction == one.label == int(logits[place].argmax())
         shares = logits[place].double().softmax(0)
         assert one.facts["probability"] == pytest.approx(float(shares.max()), rel=1e-12)
-        top = [(top.name, top.probability) for top in top5(exact(logits[place]), one.classes)]
+        top = [(top["name"], top["probability"]) for top in top5(exact(logits[place]), one.classes)]
         best = shares.topk(5)
         assert [name for name, _ in top] == [one.classes[index] for index in best.indices]
         assert [share for _, share in top] == pytest.approx(best.values.tolist(), rel=1e-12)
