@@ -17,7 +17,7 @@ from advcli.figures.attack_pictures import attack_pictures
 from advcli.figures.run_charts import attack_charts
 from advcli.images.writing import to_bytes
 from advcli.reports.attack_figures import COLUMNS, FIGURES, summarize_attacks
-from advcli.runs.command import Drawing, Known, Prepared, Product, RunConfig, Summary
+from advcli.runs.command import WAITING, Drawing, Known, Prepared, Product, RunConfig, Summary
 from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, read_ahead
 from advcli.runs.life import run
 from advcli.runs.loaded import Loaded
@@ -87,6 +87,7 @@ class AttackCommand:
             settings={**self.config.settings, **self.images.settings},
             skipped=skipped,
             time_budget=self.config.time_budget,
+            waiting=max(WAITING, 2 * loaded.batch_size),
         )
 
     def _jobs(

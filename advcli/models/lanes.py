@@ -67,6 +67,7 @@ def _threads(count: int) -> ThreadPoolExecutor:
 
     def begin() -> None:
         torch.set_num_threads(1)
+        torch.get_num_threads()  # a thread that has not asked yet would take the number that is set below
         ready.wait()
 
     pool = ThreadPoolExecutor(count, "advcli-lane", begin)

@@ -12,6 +12,8 @@ from advcli.core.choices import FigureFormat
 from advcli.core.records import AnyRecord, Record
 from advcli.core.report import ModelReport, Report
 
+WAITING = 64  # products that may wait to be written, where they are done one by one
+
 
 @dataclass(frozen=True)
 class Item:
@@ -123,6 +125,8 @@ class Prepared:
         seconds: id of a case to the seconds that it took for each item; filled while working, where it is measured.
         time_budget: seconds after which ``work`` may end with results left to do; none where it never does.
         exports: name of a file below ``tables/`` to what writes it, given the path of records.jsonl and its own.
+        waiting: products that may wait to be written. Where many are done at once it should hold two such groups, so
+            that the work need not wait for the writers.
     """
 
     items: Sequence[Item]
@@ -140,6 +144,7 @@ class Prepared:
     seconds: Mapping[str, float] = field(default_factory=dict)
     time_budget: float | None = None
     exports: Mapping[str, Callable[[Path, Path], None]] = field(default_factory=dict)
+    waiting: int = WAITING
 
 
 class Command(Protocol):

@@ -120,7 +120,7 @@ def _work_through(
         total = len(prepared.items) * len(prepared.cases)
         config.listener.begin(command.name, command.noun, total, total - sum(len(cases) for _, cases in todo))
         order = {item.identity: place for place, item in enumerate(prepared.items)}
-        stream = Stream(ledger, config.out, order, prepared.cases, config.listener)
+        stream = Stream(ledger, config.out, order, prepared.cases, config.listener, prepared.waiting)
         products = prepared.work(iter(todo), ledger)
         waiting = (
             {(item.identity, case.id) for item, cases in todo for case in cases} if prepared.time_budget else set()

@@ -30,7 +30,7 @@ from advcli.runs.ledger import Entry, Ledger
 _WRITERS = max(1, min(4, (os.cpu_count() or 2) - 1))  # of small pictures one writes thousands a second
 _TOGETHER = 16  # products that a writer takes at a time: threads that wake each other for each one hinder the network
 _GATHERING = 0.02  # seconds for which a record waits for others, to be written to the disk with them
-_WAITING = 64  # products that may wait for a writer; more would be memory, not speed
+_AT_ONCE = 64  # records that are written to the disk together
 _NICENESS = 5  # of the writers: the network goes first
 _REMEMBERED = 4096  # shared pictures; one that is forgotten is written again
 SHARED = "original"
@@ -46,17 +46,24 @@ class Stream:
         order: place of each item of this call in the listing.
         cases: of this call.
         listener: hears of every record.
+        waiting: products that may wait for a writer.
     """
 
     def __init__(
-        self, ledger: Ledger, folder: Path, order: Mapping[str, int], cases: Sequence[Case], listener: Listener
+        self,
+        ledger: Ledger,
+        folder: Path,
+        order: Mapping[str, int],
+        cases: Sequence[Case],
+        listener: Listener,
+        waiting: int,
     ) -> None:
         self._ledger = ledger
         self._folder = folder
         self._listener = listener
         self._todo: SimpleQueue[Product | None] = SimpleQueue()
         self._done: SimpleQueue[Entry | BaseException | None] = SimpleQueue()
-        self._room = threading.Semaphore(_WAITING)
+        self._room = threading.Semaphore(waiting)
         self._announcer = Announcer(ledger, order, [case.id for case in cases], listener)
         self._failure: BaseException | None = None
         self._shared: dict[str, tuple[str, Looks]] = {}  # what the model saw, the same for all cases of an item
@@ -143,7 +150,7 @@ class Stream:
         self._told([])
         ending = False
         while not ending:
-            taken, ending = _taken(self._done, _WAITING, _GATHERING)
+            taken, ending = _taken(self._done, _AT_ONCE, _GATHERING)
             entries = []
             for one in taken:
                 if isinstance(one, Entry):

@@ -8,7 +8,7 @@ import pytest
 
 from advcli.core.records import Record
 from advcli.errors import UsageError
-from advcli.runs.command import Case, Item, Product
+from advcli.runs.command import WAITING, Case, Item, Product
 from advcli.runs.ledger import Ledger
 from advcli.runs.stream import Stream
 
@@ -26,7 +26,7 @@ def product(item, case="a", draw=None):
 
 def stream(ledger, tmp_path, heard, items="xyz", cases="a"):
     order = {item: place for place, item in enumerate(items)}
-    return Stream(ledger, tmp_path, order, [Case(case, {}) for case in cases], heard)
+    return Stream(ledger, tmp_path, order, [Case(case, {}) for case in cases], heard, WAITING)
 
 
 def test_records_are_told_of_in_listing_order(ledger, tmp_path, heard):
