@@ -1,14 +1,14 @@
 """advcli explain: what a classifier looks at, by any number of methods."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
 from advcli.cli import method_options as opt
 from advcli.cli.listing import list_layers, list_methods
 from advcli.cli.options import ImageOptions, ModelOptions, RunOptions
-from advcli.cli.parsing import choices, quantities, several
+from advcli.cli.parsing import choices, quantities, scales, several
 from advcli.cli.running import carry_out
 from advcli.core.choices import Scale, Score
 from advcli.registry import parse_methods
@@ -21,9 +21,6 @@ _Boxes = Annotated[
     typer.Option(metavar="FILE.csv", help="Where the objects are, for --grade: path,left,top,right,bottom."),
 ]
 _Top = Annotated[str | None, typer.Option(metavar="SHARE", help="Outline the most important share of the pixels: 0.1.")]
-_Scale = Annotated[
-    Scale, typer.Option(metavar="image|run", help="Color each map on its own scale, or all of a case on one.")
-]
 
 
 def explain(
@@ -38,7 +35,6 @@ def explain(
     grade: _Grade = False,
     boxes: _Boxes = None,
     top: _Top = None,
-    scale: _Scale = "image",
     npy: opt.Arrays = False,
     list_: opt.ListMethods = False,
 ) -> None:
@@ -59,6 +55,8 @@ def explain(
     scores = choices(score, "--score", Score) or ("logit",)
     classes = several(class_, "--class") or ("predicted",)
 
+    words = get_args(Scale)  # "run" colors all maps of a case on one scale
+    _, colors = scales(images.scale, words)
     shares = quantities([top] if top is not None else None, "--top")
 
     from advcli.engine.explain import ExplainCommand, ExplainConfig
@@ -72,8 +70,8 @@ def explain(
         arrays=npy,
         ensemble=ensemble == "mean",
         top=shares[0].value if shares else None,
-        scale=scale,
+        scale=cast("Scale", colors or "image"),
         grade=grade,
         boxes=None if boxes is None else read_boxes(boxes),
     )
-    carry_out(ExplainCommand(images.config(model, run.folder("explain")), config), run, model)
+    carry_out(ExplainCommand(images.config(model, run.folder("explain"), words), config), run, model)

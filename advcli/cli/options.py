@@ -5,6 +5,7 @@ Imports nothing heavy: ``--help`` pays for it.
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -269,13 +270,23 @@ class ImageOptions:
             show_default="where there are few",
         ),
     ] = None
+    scale: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=IMAGES,
+            help="Enlarge drawn pictures N times; 1: raw. explain: image or run, too, for its colors.",
+            show_default="until legible, where there are few",
+        ),
+    ] = None
 
-    def config(self, model: ModelOptions, out: Path) -> "ImageConfig":
+    def config(self, model: ModelOptions, out: Path, words: Sequence[str] = ()) -> "ImageConfig":
         """Turn texts into what every command over images takes.
 
         Args:
             model: options of the networks.
             out: folder of the run; pictures inside it are no input.
+            words: that ``--scale`` means besides numbers.
 
         Raises:
             UsageError: a text has no meaning.
@@ -293,4 +304,5 @@ class ImageOptions:
             models=model.requests(),
             labels=for_folders(labels, taken),
             panels=self.panels,
+            scale=parsing.scales(self.scale, words)[0],
         )

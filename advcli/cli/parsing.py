@@ -10,6 +10,8 @@ from typing import Any, get_args
 from advcli.core.quantities import Quantity, number, quantity
 from advcli.errors import UsageError
 
+LARGEST_SCALE = 64
+
 
 def triple(text: str | None, option: str) -> tuple[float, float, float] | None:
     """Read ``R,G,B``.
@@ -105,6 +107,26 @@ def several(texts: Sequence[str] | None, option: str) -> tuple[str, ...]:
         raise UsageError(f"{option} '' is empty", "is a shell variable unset?")
     _refuse_repeated(read, option)
     return tuple(read)
+
+
+def scales(texts: Sequence[str] | None, words: Sequence[str] = ()) -> tuple[int | None, str | None]:
+    """Read ``--scale``: how many times pictures are enlarged and, where it takes words, one of these.
+
+    Raises:
+        UsageError: a text is neither, or there are two of a kind.
+    """
+    number: int | None = None
+    word: str | None = None
+    for text in several(texts, "--scale"):
+        if text in words and word is None:
+            word = text
+        elif text.isdecimal() and 1 <= int(text) <= LARGEST_SCALE and number is None:
+            number = int(text)
+        else:
+            known = " or ".join([f"a whole number from 1 to {LARGEST_SCALE}", *words])
+            two = "" if number is None and word is None else " beside another"
+            raise UsageError(f"--scale {text!r} has no meaning{two}", f"give {known}")
+    return number, word
 
 
 def absolute(path: Path) -> Path:

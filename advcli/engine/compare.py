@@ -40,7 +40,7 @@ from advcli.reports.compare_figures import COLUMNS, SIMILARITIES, summarize_comp
 from advcli.reports.tables import write_long_similarity
 from advcli.runs.command import Case, Item, Known, Prepared, Product, RunConfig, Summary
 from advcli.runs.holding import Looks
-from advcli.runs.images import Image, ImageConfig, Reader, Todo, Unusable, read_ahead
+from advcli.runs.images import Image, ImageConfig, Pictures, Reader, Todo, Unusable, read_ahead
 from advcli.runs.ledger import RECORDS
 from advcli.runs.life import run
 from advcli.runs.loaded import Loaded
@@ -115,15 +115,15 @@ class CompareCommand:
         found, left_out = explain_cases(self.explain, loaded.classifiers, loaded.first)
         explanations = without_models(found)
         require_layers(explanations, loaded.classifiers, self.explain.layer)
-        panels = self.images.draws_panels(len(loaded.items) * len(cases))
+        drawn = self.images.pictures(len(loaded.items) * len(cases))
         grid = AttackGrid(loaded.classifiers, cases, self.attack, config, loaded.batch_size)
         maps = CleanMaps(8 * loaded.batch_size)
         comparer = Comparer(self.after, self.explain.layer, config.seed, loaded.batch_size, maps)
-        reader = Reader.of(loaded.classifiers, self.images.labels, whole=panels)
+        reader = Reader.of(loaded.classifiers, self.images.labels, whole=drawn.panels)
         floors = Floors(comparer, loaded.classifiers, reader, loaded.items, config.out / "tables" / FLOORS)
         adapter = Adapter(config.seed, self.explain.layer) if self.detection == "adaptive" else None
         detector = Detector(self.probes, comparer, adapter) if self.probes else None
-        comparing = Comparing(self, grid, explanations, panels, comparer, floors, detector)
+        comparing = Comparing(self, grid, explanations, drawn, comparer, floors, detector)
         settings = {**self.attack.settings, **self.explain.settings, **self.images.settings, "after": self.after}
         settings |= {"probes": list(self.probes), "protocol": self.protocol}
         settings |= {"detect": self.detection if self.probes else None}
@@ -162,7 +162,7 @@ class Comparing:
         command: what is asked.
         grid: of the attacks.
         explanations: cases of the explanations, of all models.
-        panels: draw a panel for every result.
+        drawn: what is drawn for every result.
         comparer: explains and measures.
         floors: what the measures give where no attack is.
         detector: asks how the maps of pictures change under probes; none to ask no such thing.
@@ -171,7 +171,7 @@ class Comparing:
     command: CompareCommand
     grid: AttackGrid
     explanations: Sequence[Case]
-    panels: bool
+    drawn: Pictures
     comparer: Comparer
     floors: Floors
     detector: Detector | None
@@ -222,11 +222,12 @@ class Comparing:
         self.floors.keep([[pair.first for pair in one.pairs if pair.after == one.pairs[0].after]])
         before, after = to_bytes(clean.pixels), to_bytes(attacked.saved)
         picture, how = clean.image.picture, clean.classifier.card.preprocessing
-        photo = None if picture is None else Photo.cropped(picture, how.size, how.resize)
+        photo = None if picture is None else Photo.cropped(picture, how.size, how.resize, self.drawn.scale)
         maps = [_drawn(pair, one.pairs[0].after) for pair in one.pairs]
-        drawings = compare_pictures(before, after, maps, one.record, panel=self.panels, photo=photo)
+        drawings = compare_pictures(before, after, maps, one.record, panel=self.drawn.panels, photo=photo)
         drawings = {**drawings, **{name: partial(to_bytes, pixels) for name, pixels in hidden.items()}}
-        return Product(_item(attacked), one.record, endings(clean, attacked.case.id, drawings), _stat(attacked))
+        named = endings(clean, attacked.case.id, drawings, self.drawn.scale)
+        return Product(_item(attacked), one.record, named, _stat(attacked))
 
 
 def _drawn(pair: Pair, first: str) -> Explanation:

@@ -24,6 +24,7 @@ from advcli.engine._map_store import MapStore
 from advcli.engine._maps import Explained, explain_images, require_layers
 from advcli.engine._method_sheet import sheet_of
 from advcli.figures.colors import limit_of
+from advcli.figures.enlarging import legible
 from advcli.figures.grade_charts import grade_charts
 from advcli.figures.map_pictures import map_pictures
 from advcli.figures.overlays import Photo
@@ -32,7 +33,7 @@ from advcli.metrics.regions import Box, top_box, top_mask
 from advcli.models.classifier import Classifier
 from advcli.reports.map_figures import COLUMNS, FIGURES, GRADES, POINTING, summarize_maps
 from advcli.runs.command import Case, Item, Known, Prepared, Product, RunConfig, Summary
-from advcli.runs.images import Clean, ImageConfig, Reader, Todo, Unusable, look_at, read_ahead
+from advcli.runs.images import Clean, ImageConfig, Pictures, Reader, Todo, Unusable, look_at, read_ahead
 from advcli.runs.life import run
 from advcli.runs.loaded import Loaded
 
@@ -88,9 +89,9 @@ class ExplainCommand:
         loaded = Loaded.of(self.images, config, before)
         cases, skipped = explain_cases(self.config, loaded.classifiers, loaded.first)
         require_layers(cases, loaded.classifiers, self.config.layer)
-        panels = self.images.draws_panels(len(loaded.items) * len(cases))
+        drawn = self.images.pictures(len(loaded.items) * len(cases))
         everything = [(item, cases) for item in loaded.items]
-        explaining = Explaining(self, config, loaded.classifiers, loaded.batch_size, panels, everything)
+        explaining = Explaining(self, config, loaded.classifiers, loaded.batch_size, drawn, everything)
         return Prepared(
             **loaded.facts(kept_in_fp32(self.config.methods, config.precision)),
             cases=cases,
@@ -113,7 +114,7 @@ class Explaining:
         run: of the run.
         classifiers: of the run.
         batch_size: images, original or changed, that are worked on together.
-        panels: draw a panel for every result.
+        drawn: what is drawn for every result.
         everything: all items of the run with all their cases, for a scale that is theirs.
         seconds: receives the time that the maps of each case took for an image, where grades are asked for.
     """
@@ -122,7 +123,7 @@ class Explaining:
     run: RunConfig
     classifiers: Sequence[Classifier]
     batch_size: int
-    panels: bool
+    drawn: Pictures
     everything: Sequence[tuple[Item, Sequence[Case]]]
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -220,13 +221,14 @@ class Explaining:
             one.values,
             record,
             photo=photo,
-            panel=self.panels,
+            panel=self.drawn.panels,
             array=config.arrays,
             limit=limit,
             outline=None if box_top is None or config.top is None else top_mask(one.values, config.top),
         )
         endings = {"map": f"{case.id}.png", "npy": f"{case.id}.npy"}
-        pictures = {kind: (endings.get(kind, f"{case.id}.{kind}.png"), draw) for kind, draw in drawings.items()}
+        drawn = legible(drawings, self.drawn.scale).items()
+        pictures = {kind: (endings.get(kind, f"{case.id}.{kind}.png"), draw) for kind, draw in drawn}
         pictures.pop("original")
         if not clean.image.is_input_of(clean.classifier.card):
             pictures["original"] = (clean.original_ending, drawings["original"])
@@ -236,7 +238,7 @@ class Explaining:
         picture = one.clean.image.picture
         how = one.clean.classifier.card.preprocessing
         assert picture is not None  # the reader keeps whole pictures for this command
-        return Photo.cropped(picture, how.size, how.resize)
+        return Photo.cropped(picture, how.size, how.resize, self.drawn.scale)
 
 
 def in_photo(box: Box, photo: Photo, shape: tuple[int, ...]) -> Box:

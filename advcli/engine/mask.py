@@ -17,6 +17,7 @@ from advcli.engine._explaining import explain_cases, explained_class
 from advcli.engine._groups import Groups, alike
 from advcli.engine._maps import Explained, explain_images, require_layers
 from advcli.engine._masking import AXES, MaskCell, MaskConfig, Masked, filled_key
+from advcli.figures.enlarging import legible
 from advcli.figures.mask_pictures import mask_pictures
 from advcli.figures.share_chart import share_chart, share_curves
 from advcli.images.writing import to_bytes
@@ -24,7 +25,7 @@ from advcli.models.classifier import Classifier
 from advcli.reports.mask_figures import COLUMNS, FIGURES, summarize_masks
 from advcli.runs.command import Case, Known, Prepared, Product, RunConfig, Summary
 from advcli.runs.grid import case_id, numbered
-from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, look_at, read_ahead
+from advcli.runs.images import Clean, Image, ImageConfig, Pictures, Reader, Todo, Unusable, look_at, read_ahead
 from advcli.runs.life import run
 from advcli.runs.loaded import Loaded
 
@@ -69,8 +70,8 @@ class MaskCommand:
         """Load the models, find the layers and lay out the grid."""
         loaded = Loaded.of(self.images, config, before)
         cases, skipped = self._cases(loaded.classifiers, loaded.first)
-        panels = self.images.draws_panels(len(loaded.items) * len(cases))
-        masking = Masking(self, config, loaded.classifiers, loaded.batch_size, panels)
+        drawn = self.images.pictures(len(loaded.items) * len(cases))
+        masking = Masking(self, config, loaded.classifiers, loaded.batch_size, drawn)
         return Prepared(
             **loaded.facts(kept_in_fp32(self.config.explain.methods, config.precision)),
             cases=cases,
@@ -104,14 +105,14 @@ class Masking:
         run: of the run.
         classifiers: of the run.
         batch_size: images, original or changed, that are worked on together.
-        panels: draw the masked picture and a panel for every result.
+        drawn: what is drawn for every result; with panels the masked picture too.
     """
 
     command: MaskCommand
     run: RunConfig
     classifiers: Sequence[Classifier]
     batch_size: int
-    panels: bool
+    drawn: Pictures
 
     def work(self, todo: Todo, known: Known) -> Iterator[Product]:
         """Mask the images that have cases left."""
@@ -185,11 +186,12 @@ class Masking:
             top5_after=clean.saw(after)["top5"],
             flipped=prediction != clean.prediction,
         )
-        if not self.panels:
+        if not self.drawn.panels:
             return Product(clean.image.item, record, stat=clean.image.stat)
         pixels = to_bytes(one.pictures[one.places[cell.key]])
         drawings = mask_pictures(to_bytes(clean.pixels), pixels, None if map_ is None else map_.values, record)
-        pictures = {kind: (f"{case.id}.{kind}.png", draw) for kind, draw in drawings.items() if kind != "original"}
+        drawn = legible(drawings, self.drawn.scale).items()
+        pictures = {kind: (f"{case.id}.{kind}.png", draw) for kind, draw in drawn if kind != "original"}
         if not clean.image.is_input_of(clean.classifier.card):
             pictures["original"] = (clean.original_ending, drawings["original"])
         return Product(clean.image.item, record, pictures, clean.image.stat)

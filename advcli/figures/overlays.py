@@ -26,10 +26,12 @@ class Photo:
     Args:
         pixels: uint8 (H, W, 3).
         box: (left, top, right, bottom) of that part, in pixels of the photograph.
+        scale: how many times it is enlarged where something is drawn on it; none: see ``enlargement``.
     """
 
     pixels: Pixels
     box: Box
+    scale: int | None = None
 
     @classmethod
     def whole(cls, pixels: Pixels) -> Self:
@@ -37,15 +39,16 @@ class Photo:
         return cls(pixels, (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0])))
 
     @classmethod
-    def cropped(cls, pixels: Pixels, size: tuple[int, int], resize: int) -> Self:
+    def cropped(cls, pixels: Pixels, size: tuple[int, int], resize: int, scale: int | None = None) -> Self:
         """Take a photograph that was resized and cropped at the center, as ``images.reading.fit`` does.
 
         Args:
             pixels: uint8 (H, W, 3), as in the file.
             size: (height, width) of the network's input.
             resize: what the shorter side became before the crop.
+            scale: see the class.
         """
-        return cls(pixels, seen_box(pixels.shape[1], pixels.shape[0], size, resize))
+        return cls(pixels, seen_box(pixels.shape[1], pixels.shape[0], size, resize), scale)
 
     def to_photo(self, box: Whole, shape: tuple[int, ...]) -> Whole:
         """Carry a box from a map (H, W) over to the photograph; see ``carried``."""
@@ -106,11 +109,11 @@ def photo_overlay(
         outline: part of the map (H, W) to draw a line around, or none.
 
     Returns:
-        Pixels of the photograph's size, small pictures enlarged by a whole factor: in color where the network saw it,
-        paler and framed where it did not look at the whole.
+        Pixels of the photograph's size, enlarged by a whole factor where it is small: in color where the network saw
+        it, paler and framed where it did not look at the whole.
     """
     limit = limit_of(values) if limit is None else limit
-    factor = enlargement(*photo.pixels.shape[:2])
+    factor = photo.scale or enlargement(*photo.pixels.shape[:2])
     pixels = enlarged(photo.pixels, factor).astype(np.uint8, copy=False)
     left, top, right, bottom = (round(edge * factor) for edge in photo.box)
     inside = (slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1)))

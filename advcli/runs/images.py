@@ -42,12 +42,15 @@ class ImageConfig:
         models: the networks; every model reads the images in its own way.
         labels: where labels come from.
         panels: draw a panel for every result; by default where there are at most ``FEW_PANELS``.
+        scale: how many times pictures for people are enlarged; by default, where there are at most ``FEW_PANELS``
+            results, until they are legible.
     """
 
     sources: Sequence[Source]
     models: tuple[ModelRequest, ...] = field(default_factory=lambda: (ModelRequest(),))
     labels: Labels = field(default_factory=lambda: Labels("auto"))
     panels: bool | None = None
+    scale: int | None = None
 
     @property
     def settings(self) -> dict[str, object]:
@@ -57,9 +60,23 @@ class ImageConfig:
         digest = hashlib.sha256(repr(sorted(self.labels.table.items())).encode()).hexdigest()
         return {"labels": f"file {digest[:16]}"}
 
-    def draws_panels(self, results: int) -> bool:
-        """Say whether results get panels."""
-        return results <= FEW_PANELS if self.panels is None else self.panels
+    def pictures(self, results: int) -> "Pictures":
+        """Say what is drawn for each of so many results."""
+        few = results <= FEW_PANELS
+        return Pictures(few if self.panels is None else self.panels, self.scale if self.scale or few else 1)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is drawn for every result.
+
+    Args:
+        panels: a panel.
+        scale: how many times pictures for people are enlarged; none: until they are legible.
+    """
+
+    panels: bool
+    scale: int | None
 
 
 @dataclass(frozen=True)

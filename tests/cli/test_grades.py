@@ -129,7 +129,7 @@ def test_the_top_share_is_outlined_and_boxed(main, photos, out, tmp_path, lines)
 
 
 def test_on_the_scale_of_the_run_all_maps_end_at_the_same_value(main, photos, out, lines):
-    settings = ["--method", "gradient:reduce=max", "--limit", "3", "--npy", "--no-panels", "--scale", "run"]
+    settings = ["--method", "gradient:reduce=max", "--limit", "3", "--npy", "--scale", "run", "--scale", "1"]
     main("explain", photos, *settings, "--out", out)
     found = lines(out)
     maps = [np.load(out / line["files"]["npy"]) for line in found]
