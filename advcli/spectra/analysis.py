@@ -12,16 +12,18 @@ import numpy as np
 import weightwatcher
 from numpy.typing import NDArray
 from torch import Tensor
+from weightwatcher.RMT_Util import calc_rank_loss
 
 from advcli.core.randomness import key
 from advcli.errors import ModelError
-from advcli.spectra.eigenvalues import eigenvalues_of, matrix_norm, shuffled_eigenvalues
+from advcli.spectra.eigenvalues import eigenvalues_of, matrix_norm, shuffled_eigenvalues, steady_eigenvalues
 from advcli.spectra.parameters import parameters_of
 from advcli.spectra.power_law import FEW, SMALLEST, fit_tail
 from advcli.spectra.spectrum import Analysis, LayerSpectrum
 from advcli.spectra.weights import Layer, fingerprint_of, layers_of, plain_state
 
 TRAPS_FROM = 100  # eigenvalues; below, WeightWatcher adds up the traps of five shuffles
+_OTHER_SPECTRA = ("peft", "intra", "inverse")  # settings of the library under which it computes something else
 _TEXT = ("name", "longname", "layer_type", "status", "warning")
 
 
@@ -33,6 +35,18 @@ class Watcher(weightwatcher.WeightWatcher):  # type: ignore[misc]  # the library
         done = super().apply_esd(ww_layer, params)
         self.kept = np.asarray(done.evals, dtype=np.float64)
         return done
+
+    def combined_eigenvalues(self, Wmats: Any, N: int, M: int, n_comp: int, params: Any = None) -> tuple[Any, ...]:  # noqa: N803  the library's names
+        """Compute squared singular values by Gram matrices, at half the cost, where that keeps their digits."""
+        matrices = Wmats if isinstance(Wmats, list) else [Wmats]
+        changed = params is not None and any(params[name] for name in _OTHER_SPECTRA)
+        found = [] if changed or n_comp < M else [steady_eigenvalues(np.asarray(one)) for one in matrices]
+        values = [one for one in found if one is not None]
+        if len(values) < len(matrices):
+            return tuple(super().combined_eigenvalues(Wmats, N, M, n_comp, params))
+        roots = [np.sqrt(one) for one in values]
+        lost = sum(calc_rank_loss(one, N) for one in roots)
+        return np.sort(np.concatenate(values)), max(one[-1] for one in roots), max(one[0] for one in roots), lost
 
     def fit_powerlaw(self, evals: Any, **options: Any) -> tuple[Any, ...]:
         """Fit the tail to the same digits as the library, at a hundredth of the cost; few values by the library."""

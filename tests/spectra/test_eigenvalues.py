@@ -9,10 +9,22 @@ from advcli.spectra.eigenvalues import (
     marchenko_pastur_edges,
     matrix_norm,
     shuffled_eigenvalues,
+    steady_eigenvalues,
 )
 
 
 @pytest.mark.parametrize("shape", [(900, 300), (300, 900), (400, 400)])
+def test_a_gram_matrix_gives_the_singular_values_or_nothing():
+    draw = np.random.default_rng(4)
+    matrix = draw.standard_normal((70, 50))
+    expected = np.sort(np.linalg.svd(matrix, compute_uv=False)) ** 2
+    assert steady_eigenvalues(matrix) == pytest.approx(expected, rel=1e-9)
+    assert steady_eigenvalues(matrix.T) == pytest.approx(expected, rel=1e-9)
+    matrix[:, 0] = matrix[:, 1]
+    assert steady_eigenvalues(matrix) is None
+    assert steady_eigenvalues(np.zeros((5, 4))) is None
+
+
 def test_gaussian_noise_fills_the_marchenko_pastur_law(random, shape):
     weight = random.normal(0, 0.1, shape)
     found = eigenvalues_of(weight)
