@@ -57,7 +57,7 @@ def steady_eigenvalues(matrix: NDArray[np.floating]) -> NDArray[np.float64] | No
         float64, ascending, the same as by a decomposition to some nine digits; none where the smallest would keep fewer
         than six, because the eigenvalues of a Gram matrix are exact to the last digit of the largest.
     """
-    values = _squared_singular_values(matrix.astype(np.float64))
+    values: NDArray[np.float64] = _squared_singular_values(matrix.astype(np.float64)).astype(np.float64)
     return values if len(values) and values[0] > _STEADY * values[-1] else None
 
 

@@ -13,7 +13,6 @@ from advcli.spectra.eigenvalues import (
 )
 
 
-@pytest.mark.parametrize("shape", [(900, 300), (300, 900), (400, 400)])
 def test_a_gram_matrix_gives_the_singular_values_or_nothing():
     draw = np.random.default_rng(4)
     matrix = draw.standard_normal((70, 50))
@@ -25,6 +24,7 @@ def test_a_gram_matrix_gives_the_singular_values_or_nothing():
     assert steady_eigenvalues(np.zeros((5, 4))) is None
 
 
+@pytest.mark.parametrize("shape", [(900, 300), (300, 900), (400, 400)])
 def test_gaussian_noise_fills_the_marchenko_pastur_law(random, shape):
     weight = random.normal(0, 0.1, shape)
     found = eigenvalues_of(weight)
