@@ -157,11 +157,13 @@ def test_an_attack_is_repeatable_and_knows_no_batch(half_space, run_attack, name
 def test_an_attack_on_a_trained_network_knows_no_batch(trained, run_attack, name, settings):
     attack = configured(name, **settings)
     target = (trained.labels + 1) % 5 if attack.traits.targets == "must" else None
-    asked = (attack, trained.classifier, trained.images, trained.labels, target, 0.06 * SCALE[norm_of(attack)])
-    found = [run_attack(*asked, batch_size=size) for size in (40, 7)]
+    few = slice(24)
+    target = None if target is None else target[few]
+    asked = (trained.classifier, trained.images[few], trained.labels[few], target, 0.06 * SCALE[norm_of(attack)])
+    found = [run_attack(attack, *asked, batch_size=size) for size in (24, 7)]
     assert_same(*found)
-    few = (name, norm_of(attack)) == ("fmn", "l0")  # one value more in each step: as few steps as here reach nothing
-    assert found[0].rank.any() or few or attack.traits.needs != "gradient"
+    slow = (name, norm_of(attack)) == ("fmn", "l0")  # one value more in each step: as few steps as here reach nothing
+    assert found[0].rank.any() or slow or attack.traits.needs != "gradient"
     assert found[0].verification_passes.double().mean() <= 3 * searches(attack, 5)
 
 

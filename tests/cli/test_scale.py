@@ -7,7 +7,6 @@ from PIL import Image
 LOOKED_AT = {
     "attack": (["attack", "--method", "fgsm"], ["difference"], "adversarial"),
     "explain": (["explain", "--method", "gradient"], ["map", "overlay"], None),
-    "saliency": (["saliency"], ["map", "overlay"], None),
     "compare": (["compare", "--attack", "fgsm", "--explain", "gradient"], ["gradient.before"], "adversarial"),
     "mask": (["mask", "--keep", "0.5", "--order", "map"], [], "masked"),
 }
