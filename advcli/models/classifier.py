@@ -38,7 +38,7 @@ _LOW = {"bf16": torch.bfloat16, "fp16": torch.float16}
 # ResNet-20 with two cores, forward and backward of 256 rows of 32 x 32.
 _CHUNK_PIXELS = 128 * 32 * 32
 _LANE_PIXELS = 64 * 32 * 32
-_SMALL = 64 * 64  # pixels of a picture, up to which several are always shown together, and blocks side by side
+_SMALL = 64 * 64  # pixels, up to which photographs in their own size are shown in blocks
 
 
 class Classifier:
@@ -204,8 +204,7 @@ class Classifier:
     @property
     def lanes(self) -> int:
         """Blocks that are computed at the same time, see ``models/lanes.py``."""
-        large = math.prod(self.card.preprocessing.size) > _SMALL  # two blocks of photographs want too much of the cache
-        alone = large or self.device.type != "cpu" or self.samples > 1 or self._front is not None
+        alone = self.device.type != "cpu" or self.samples > 1 or self._front is not None
         return 1 if alone or self._side_by_side is False else min(lanes(self.network), lanes(self.searched))
 
     @property
