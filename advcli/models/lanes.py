@@ -3,8 +3,8 @@
 One block on all cores waits for the slowest of them after every operation, which costs most where other threads and
 processes want a core too. With two cores: an attack on 2,000 files by FGSM, ResNet-20, takes 9.8 s side by side and
 11.7 s with each block on both cores (processor time 15.5 and 19.2 s; in memory alone the two are equal); the gradients
-of 48 photographs by ResNet-18 in blocks of 8 take 46.3 and 49.9 ms each, in bf16 23.0 and 27.1. The results are equal to
-the bit.
+of 48 photographs by ResNet-18 in blocks of 8 take 46.3 and 49.9 ms each, in bf16 23.0 and 27.1. The results are equal
+to the bit.
 """
 
 import os
