@@ -8,7 +8,7 @@ from scipy.stats import norm, t, ttest_1samp
 
 RESAMPLES = 2000
 FEWEST = 8  # values from which an interval is given; the percentiles of fewer say little
-_CHUNK = 4_000_000  # numbers of a block of resamples, so that memory does not grow with the images
+_CHUNK = 1_000_000  # numbers of a block of resamples, so that memory does not grow with the images
 Values = NDArray[np.float64]
 
 
