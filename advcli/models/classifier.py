@@ -9,7 +9,7 @@ chooses the kernel, every block has exactly ``block`` rows.
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
@@ -39,6 +39,7 @@ _LOW = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _CHUNK_PIXELS = 128 * 32 * 32
 _LANE_PIXELS = 64 * 32 * 32
 _SMALL = 64 * 64  # pixels, up to which photographs in their own size are shown in blocks
+_FEW_CORES = 4
 
 
 class Classifier:
@@ -204,8 +205,10 @@ class Classifier:
     @property
     def lanes(self) -> int:
         """Blocks that are computed at the same time, see ``models/lanes.py``."""
-        alone = self.device.type != "cpu" or self.samples > 1 or self._front is not None
-        return 1 if alone or self._side_by_side is False else min(lanes(self.network), lanes(self.searched))
+        # Blocks of photographs take much memory: on many cores they go through one after another.
+        large = math.prod(self.card.preprocessing.size) > _SMALL and torch.get_num_threads() > _FEW_CORES
+        alone = large or self.device.type != "cpu" or self.samples > 1 or self._front is not None
+        return 1 if alone or self._side_by_side is False else min(map(lanes, {self.network, self.searched}))
 
     @property
     def searched(self) -> nn.Module:
@@ -249,7 +252,7 @@ class Classifier:
             logits = passes[0] if self.samples == 1 else torch.stack(passes).mean(0)
         return Block(leaf, logits, block[1])
 
-    def _blocks(self, pixels: Tensor, given: Sequence[int] | None = None) -> tuple[list[tuple[Tensor, int]], Each]:
+    def _blocks(self, pixels: Tensor, given: Sequence[int] | None = None) -> tuple[Iterable[tuple[Tensor, int]], Each]:
         """Divide rows into what the network is shown, with the number of real ones, and say how to go through it."""
         if given is not None:
             parts = [(part.clone(), len(part)) for part in torch.split(pixels.detach(), list(given))]
@@ -260,7 +263,7 @@ class Classifier:
             self._side_by_side = self._is_steady(pixels[: divided[0]])
         if self._side_by_side is False:
             lanes, divided = 1, self._sizes(len(pixels), 1)
-        return list(filled(pixels, divided, self.block)), side_by_side if len(divided) >= lanes > 1 else one_by_one
+        return filled(pixels, divided, self.block), side_by_side if len(divided) >= lanes > 1 else one_by_one
 
     def _sizes(self, count: int, lanes: int) -> list[int]:
         if self.device.type != "cpu" or self.block < SMALLEST_STEADY:
