@@ -16,7 +16,7 @@ from advcli.images.writing import whole, write_atomically
 from advcli.reports.columns import NULLABLE, arrow_type, flatten, layout_of, schema
 from advcli.reports.lines import read_lines
 
-ROWS = 4096  # in memory at a time, and in a row group
+ROWS = 1024  # in memory at a time, and in a row group: a record of compare takes some 40 KB there
 _SIMILARITY = pa.schema(
     [("item", pa.string()), ("case", pa.string())]
     + [(name, arrow_type(field.annotation)) for name, field in SimilarityRow.model_fields.items()]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import pandas as pd
 
 from advcli.core.fields import presentation
+from advcli.core.memory import give_back
 from advcli.core.records import Record
 from advcli.core.report import ModelReport, Report, Timings
 from advcli.models.devices import pick_device, repeatable
@@ -51,6 +52,7 @@ def run(config: RunConfig, command: Command) -> Report:
         save_report(config.out, report)
         worked, seconds, cases, left = _work_through(config, command, prepared)
         config.listener.phase("writing the report")
+        give_back()  # what the work left free
         summary = _summarize(config, command, prepared, cases)
         return _finish(config, command, report, summary, _timings(prepared, worked, seconds), left)
 
