@@ -9,7 +9,7 @@ from advcli.figures.perturbations import difference, scale_limit
 
 @pytest.mark.parametrize(("method", "norm", "eps"), [("ascent", None, None), ("pgd", "linf", 8 / 255)])
 def test_differences_of_all_strategies_are_on_one_scale(main, photos, lines, tmp_path, method, norm, eps):
-    rest = ("--limit", 2, "--labels", "predicted", "--no-panels", "--out", tmp_path / "o")
+    rest = ("--limit", 2, "--labels", "predicted", "--scale", 1, "--no-panels", "--out", tmp_path / "o")
     done = main("attack", photos, "--method", method, "--target", "second", "--target", "least", *rest)
     assert done.code == 0
     assert len(list((tmp_path / "o" / "figures").glob(f"strategies-{method}*.svg"))) == 1
