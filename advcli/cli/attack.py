@@ -1,8 +1,9 @@
 """advcli attack: the smallest change that a classifier misreads."""
 
 from advcli.cli import method_options as opt
+from advcli.cli.image_options import ImageOptions
 from advcli.cli.listing import list_methods
-from advcli.cli.options import ImageOptions, ModelOptions, RunOptions
+from advcli.cli.options import ModelOptions, RunOptions
 from advcli.cli.running import carry_out
 from advcli.cli.threat_options import ThreatOptions
 from advcli.registry import parse_methods

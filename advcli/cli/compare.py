@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advcli.cli import method_options as opt
+from advcli.cli.image_options import ImageOptions
 from advcli.cli.listing import list_layers, list_methods
-from advcli.cli.options import ImageOptions, ModelOptions, RunOptions
+from advcli.cli.options import ModelOptions, RunOptions
 from advcli.cli.parsing import choices, several
 from advcli.cli.running import carry_out
 from advcli.cli.threat_options import ThreatOptions

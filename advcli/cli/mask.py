@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from advcli.cli import method_options as opt
+from advcli.cli.image_options import ImageOptions
 from advcli.cli.listing import list_layers, list_methods
-from advcli.cli.options import ImageOptions, ModelOptions, RunOptions
+from advcli.cli.options import ModelOptions, RunOptions
 from advcli.cli.parsing import choices, quantities
 from advcli.cli.running import carry_out
 from advcli.core.choices import Fill, Order, Score

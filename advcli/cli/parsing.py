@@ -115,18 +115,18 @@ def scales(texts: Sequence[str] | None, words: Sequence[str] = ()) -> tuple[int 
     Raises:
         UsageError: a text is neither, or there are two of a kind.
     """
-    number: int | None = None
+    times: int | None = None
     word: str | None = None
     for text in several(texts, "--scale"):
         if text in words and word is None:
             word = text
-        elif text.isdecimal() and 1 <= int(text) <= LARGEST_SCALE and number is None:
-            number = int(text)
+        elif text.isdecimal() and 1 <= int(text) <= LARGEST_SCALE and times is None:
+            times = int(text)
         else:
             known = " or ".join([f"a whole number from 1 to {LARGEST_SCALE}", *words])
-            two = "" if number is None and word is None else " beside another"
+            two = "" if times is None and word is None else " beside another"
             raise UsageError(f"--scale {text!r} has no meaning{two}", f"give {known}")
-    return number, word
+    return times, word
 
 
 def absolute(path: Path) -> Path:

@@ -19,9 +19,10 @@ from advcli.figures.run_charts import attack_charts
 from advcli.images.writing import to_bytes
 from advcli.reports.attack_figures import COLUMNS, FIGURES, summarize_attacks
 from advcli.runs.command import WAITING, Drawing, Known, Prepared, Product, RunConfig, Summary
-from advcli.runs.images import Clean, Image, ImageConfig, Pictures, Reader, Todo, Unusable, read_ahead
+from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, read_ahead
 from advcli.runs.life import run
 from advcli.runs.loaded import Loaded
+from advcli.runs.pictures import Pictures
 from advcli.search.config import AttackConfig
 from advcli.search.flow import Job
 

@@ -40,10 +40,11 @@ from advcli.reports.compare_figures import COLUMNS, SIMILARITIES, summarize_comp
 from advcli.reports.tables import write_long_similarity
 from advcli.runs.command import Case, Item, Known, Prepared, Product, RunConfig, Summary
 from advcli.runs.holding import Looks
-from advcli.runs.images import Image, ImageConfig, Pictures, Reader, Todo, Unusable, read_ahead
+from advcli.runs.images import Image, ImageConfig, Reader, Todo, Unusable, read_ahead
 from advcli.runs.ledger import RECORDS
 from advcli.runs.life import run
 from advcli.runs.loaded import Loaded
+from advcli.runs.pictures import Pictures
 from advcli.search.config import AttackConfig
 from advcli.search.flow import Job
 

@@ -33,9 +33,10 @@ from advcli.metrics.regions import Box, top_box, top_mask
 from advcli.models.classifier import Classifier
 from advcli.reports.map_figures import COLUMNS, FIGURES, GRADES, POINTING, summarize_maps
 from advcli.runs.command import Case, Item, Known, Prepared, Product, RunConfig, Summary
-from advcli.runs.images import Clean, ImageConfig, Pictures, Reader, Todo, Unusable, look_at, read_ahead
+from advcli.runs.images import Clean, ImageConfig, Reader, Todo, Unusable, look_at, read_ahead
 from advcli.runs.life import run
 from advcli.runs.loaded import Loaded
+from advcli.runs.pictures import Pictures
 
 __all__ = ["ExplainCommand", "ExplainConfig", "explain"]
 

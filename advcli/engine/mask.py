@@ -25,9 +25,10 @@ from advcli.models.classifier import Classifier
 from advcli.reports.mask_figures import COLUMNS, FIGURES, summarize_masks
 from advcli.runs.command import Case, Known, Prepared, Product, RunConfig, Summary
 from advcli.runs.grid import case_id, numbered
-from advcli.runs.images import Clean, Image, ImageConfig, Pictures, Reader, Todo, Unusable, look_at, read_ahead
+from advcli.runs.images import Clean, Image, ImageConfig, Reader, Todo, Unusable, look_at, read_ahead
 from advcli.runs.life import run
 from advcli.runs.loaded import Loaded
+from advcli.runs.pictures import Pictures
 
 __all__ = ["MaskCommand", "MaskConfig", "mask"]
 

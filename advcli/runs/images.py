@@ -26,11 +26,11 @@ from advcli.models.classifier import Classifier
 from advcli.models.loading import ModelRequest
 from advcli.runs.command import Case, Item, Product
 from advcli.runs.holding import Looks, looks
+from advcli.runs.pictures import Pictures
 
 Todo = Iterator[tuple[Item, Sequence[Case]]]
 _READERS = max(2, min(8, os.cpu_count() or 2))
 _TOP = 5
-FEW_PANELS = 64  # results of a run up to which every image gets a panel by default
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class ImageConfig:
         sources: the images, as listed.
         models: the networks; every model reads the images in its own way.
         labels: where labels come from.
-        panels: draw a panel for every result; by default where there are at most ``FEW_PANELS``.
-        scale: how many times pictures for people are enlarged; by default, where there are at most ``FEW_PANELS``
+        panels: draw a panel for every result; by default where there are at most ``FEW``.
+        scale: how many times pictures for people are enlarged; by default, where there are at most ``FEW``
             results, until they are legible.
     """
 
@@ -60,23 +60,9 @@ class ImageConfig:
         digest = hashlib.sha256(repr(sorted(self.labels.table.items())).encode()).hexdigest()
         return {"labels": f"file {digest[:16]}"}
 
-    def pictures(self, results: int) -> "Pictures":
+    def pictures(self, results: int) -> Pictures:
         """Say what is drawn for each of so many results."""
-        few = results <= FEW_PANELS
-        return Pictures(few if self.panels is None else self.panels, self.scale if self.scale or few else 1)
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """What is drawn for every result.
-
-    Args:
-        panels: a panel.
-        scale: how many times pictures for people are enlarged; none: until they are legible.
-    """
-
-    panels: bool
-    scale: int | None
+        return Pictures.of(results, panels=self.panels, scale=self.scale)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""What the tests of loading share: a way to load, a way to be refused, and a network of ours on disk."""
+"""What the tests of models share: a way to load, a way to be refused, networks to compare and to look at."""
 
 import pytest
 import torch
 
 from advcli.models.architectures import ARCHITECTURES
+from advcli.models.classifier import Classifier
 from advcli.models.loading import ModelRequest, load_network
 
 
@@ -44,3 +45,12 @@ def resnet20(tmp_path):
     network = ARCHITECTURES["cifar-resnet20"].build(10)
     torch.save(network.state_dict(), tmp_path / "resnet20.pt")
     return network, tmp_path / "resnet20.pt"
+
+
+@pytest.fixture(scope="module")
+def cifar_classifier(make_card):
+    """A ResNet-20 with random weights, the same each time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = ARCHITECTURES["cifar-resnet20"].build(10)
+    return Classifier(network, make_card(10, 32))

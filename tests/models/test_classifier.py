@@ -8,19 +8,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from advcli.errors import ContractError, ModelError
-from advcli.models.architectures import ARCHITECTURES
 from advcli.models.classifier import SMALLEST_STEADY, Classifier
 
 
-@pytest.fixture(scope="module")
-def resnet20(make_card):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = ARCHITECTURES["cifar-resnet20"].build(10)
-    return Classifier(network, make_card(10, 32))
-
-
-@pytest.fixture(params=["trained", "resnet20"])
+@pytest.fixture(params=["trained", "cifar_classifier"])
 def classifier(request):
     found = request.getfixturevalue(request.param)
     return getattr(found, "classifier", found)
@@ -56,11 +47,11 @@ def test_a_row_is_the_same_to_the_bit_in_any_batch_and_at_any_place(classifier, 
 
 
 @pytest.mark.slow  # where another process wants a core too
-def test_two_threads_do_not_make_a_row_depend_on_its_batch(resnet20):
+def test_two_threads_do_not_make_a_row_depend_on_its_batch(cifar_classifier):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        assert_rows_know_no_batch(resnet20, (1, 2, 7, 15, 16, 17, 33, 40))
+        assert_rows_know_no_batch(cifar_classifier, (1, 2, 7, 15, 16, 17, 33, 40))
     finally:
         torch.set_num_threads(before)
 
@@ -135,10 +126,10 @@ def test_several_vjps_at_once_are_those_one_by_one(classifier):
         assert torch.equal(look.vjp(cotangent[places], places), together[places])
 
 
-def test_few_rows_pay_for_few_rows(resnet20):
-    look = resnet20.look(noise(resnet20, 300))
+def test_few_rows_pay_for_few_rows(cifar_classifier):
+    look = cifar_classifier.look(noise(cifar_classifier, 300))
     shown = []
-    handle = resnet20.network.register_forward_pre_hook(lambda _module, inputs: shown.append(len(inputs[0])))
+    handle = cifar_classifier.network.register_forward_pre_hook(lambda _module, inputs: shown.append(len(inputs[0])))
     try:
         look.vjp(torch.ones(2, 10), torch.tensor([7, 250]))
         assert shown == [SMALLEST_STEADY]  # looked at again, where two blocks of 100 would have gone backward

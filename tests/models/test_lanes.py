@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from advcli.models.architectures import ARCHITECTURES
 from advcli.models.classifier import Classifier
 from advcli.models.lanes import lanes, one_by_one, side_by_side
 from advcli.models.view import View
@@ -23,14 +22,6 @@ def two_threads():
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def resnet20(make_card):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = ARCHITECTURES["cifar-resnet20"].build(10)
-    return Classifier(network, make_card(10, 32))
 
 
 def serial(classifier):
@@ -49,8 +40,8 @@ def plain():
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("count", [32, 75, 150])
-def test_logits_and_gradients_are_the_same_to_the_bit(resnet20, precision, count):
-    classifier = copy.copy(resnet20)
+def test_logits_and_gradients_are_the_same_to_the_bit(cifar_classifier, precision, count):
+    classifier = copy.copy(cifar_classifier)
     classifier.precision, classifier._side_by_side = precision, None
     other, pixels = serial(classifier), noise(count)
     look, there = classifier.look(pixels), other.look(pixels)
