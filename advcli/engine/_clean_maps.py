@@ -1,22 +1,19 @@
 """Maps of the clean images of a run, made once for all attacks on an image."""
 
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Callable, Sequence
 
+from advcli.engine._attacking import Attacked
 from advcli.engine._maps import Explained
 from advcli.runs.images import Clean
 
 
 class CleanMaps:
-    """The maps of the images that were seen last.
+    """The maps of the images that have attacks left to be explained, and of no others: memory stays flat."""
 
-    Args:
-        most: images whose maps are kept.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._maps: OrderedDict[tuple[str, str], list[Explained]] = OrderedDict()
+    def __init__(self) -> None:
+        self._maps: dict[tuple[str, str], list[Explained]] = {}
+        self._explained: Counter[tuple[str, str]] = Counter()
 
     def of(
         self, clean: Sequence[Clean], explain: Callable[[Sequence[Clean]], list[list[Explained]]]
@@ -31,12 +28,24 @@ class CleanMaps:
         if missing:
             made = explain(list(missing.values()))
             self._maps.update(zip(missing, made, strict=True))
-        found = [self._maps[_key(one)] for one in clean]
-        for one in clean:
-            self._maps.move_to_end(_key(one))
-        while len(self._maps) > self._most:
-            self._maps.popitem(last=False)
-        return found
+        return [self._maps[_key(one)] for one in clean]
+
+    def release(self, attacked: Sequence[Attacked]) -> None:
+        """Forget the maps of the images all of whose attacks are explained now.
+
+        Args:
+            attacked: what has just been explained, or needs no explanation.
+        """
+        for one in attacked:
+            image, place = _key(one.clean), one.case.payload[0]
+            self._explained[image] += 1
+            if self._explained[image] == sum(case.payload[0] == place for case in one.clean.image.cases):
+                self._maps.pop(image, None)
+                del self._explained[image]
+
+    def __len__(self) -> int:
+        """Images whose maps are kept."""
+        return len(self._maps)
 
 
 def _key(clean: Clean) -> tuple[str, str]:

@@ -86,7 +86,7 @@ class Comparer:
         layer: to watch, or none for the default.
         seed: of the run.
         batch_size: images that are worked on together.
-        clean_maps: of the images that were seen last.
+        clean_maps: of the images that have attacks left.
     """
 
     after: After

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -58,6 +58,10 @@ class Floors:
             self.known.extend(row for row in _read(self.path) if row.get("sample") == self._digest)
 
     @cached_property
+    def _wanted(self) -> frozenset[str]:
+        return frozenset(item.identity for item in self._sample)
+
+    @cached_property
     def _digest(self) -> str:
         """Of the names and sizes of the sample's files."""
         seen = [(item, looks(item.file) if item.file else None) for item in self._sample]
@@ -66,11 +70,12 @@ class Floors:
 
     def keep(self, maps: Iterable[Sequence[Explained]]) -> None:
         """Keep clean maps that belong to the sample."""
-        wanted = {item.identity for item in self._sample}
         for mine in maps:
-            name = mine[0].clean.image.item.identity
-            if name in wanted:
-                self._kept[mine[0].clean.classifier.card.name, name] = list(mine)
+            clean = mine[0].clean
+            name = (clean.classifier.card.name, clean.image.item.identity)
+            if name[1] in self._wanted and name not in self._kept:
+                alone = clean.alone()
+                self._kept[name] = [replace(one, clean=alone, values=one.values.copy()) for one in mine]
 
     def complete(self, cases: Sequence[Case]) -> None:
         """Measure for each model that has no rows yet, and write the table.

@@ -118,8 +118,7 @@ class CompareCommand:
         require_layers(explanations, loaded.classifiers, self.explain.layer)
         drawn = self.images.pictures(len(loaded.items) * len(cases))
         grid = AttackGrid(loaded.classifiers, cases, self.attack, config, loaded.batch_size)
-        maps = CleanMaps(8 * loaded.batch_size)
-        comparer = Comparer(self.after, self.explain.layer, config.seed, loaded.batch_size, maps)
+        comparer = Comparer(self.after, self.explain.layer, config.seed, loaded.batch_size, CleanMaps())
         reader = Reader.of(loaded.classifiers, self.images.labels, whole=drawn.panels)
         floors = Floors(comparer, loaded.classifiers, reader, loaded.items, config.out / "tables" / FLOORS)
         adapter = Adapter(config.seed, self.explain.layer) if self.detection == "adaptive" else None
@@ -195,6 +194,7 @@ class Comparing:
                     yield from self._products(classifier, mine, cases)
                 else:  # every explanation refuses this model
                     yield from (Product(_item(one), plain_record(one), stat=_stat(one)) for one in mine)
+            self.comparer.clean_maps.release(attacked)
         self.grid.run.listener.phase("floors")
         self.floors.complete(self.explanations)
         self.comparer.close()

@@ -5,7 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -262,6 +262,11 @@ class Clean:
         how = self.classifier.card.preprocessing  # two models may cut the same size out of different parts
         height, width = how.size
         return f"original-{width}x{height}-of-{how.resize}-{how.interpolation}.png"
+
+    def alone(self) -> "Clean":
+        """Give a copy for long keeping, which holds on to no other image of its group and to no whole photograph."""
+        image = replace(self.image, picture=None)
+        return replace(self, image=image, pixels=self.pixels.clone(), logits=self.logits.clone())
 
     def saw(self, logits: torch.Tensor) -> dict[str, Any]:
         """What the model says of pixels of this image by their logits (K,): probability, top5 and margin."""

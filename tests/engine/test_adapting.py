@@ -115,7 +115,7 @@ def test_the_gradient_of_the_likeness_is_its_derivative(method, probe):
 def test_the_likeness_is_that_of_the_maps_that_are_reported(classifier, method):
     pixels, cases = pictures(4), explanations(classifier, method)
     clean = clean_of(classifier, pixels)
-    comparer = Comparer("same", None, 0, 16, CleanMaps(8))
+    comparer = Comparer("same", None, 0, 16, CleanMaps())
     noise = RowNoise.of(0, [one.image.sha256 for one in clean], "probe")
     alike = ProbeComparison("blur", cases[0], None).of(classifier, clean, pixels, noise)
     own = [classifier.logits(pixels).argmax(1).tolist()]
@@ -141,7 +141,7 @@ def test_what_hides_is_misclassified_inside_the_ball_and_on_the_grid(classifier,
 
 def test_maps_of_what_hides_hold_as_still_as_those_of_clean_pictures(classifier):
     cases, found = explanations(classifier, "gradient", "smoothgrad:samples=2"), attacked(classifier)
-    comparer = Comparer("same", None, 0, 16, CleanMaps(64))
+    comparer = Comparer("same", None, 0, 16, CleanMaps())
     told = Detector(("blur",), comparer, Adapter(0, None)).probe(classifier, found, cases)
     rows = [row for one in told for row in one.rows if row.adaptive is not None]
     assert {row.explanation for row in rows} == {"gradient", "top-probability"}  # the other has no one look

@@ -1,5 +1,7 @@
 """Comparisons on a network whose attention is known: a patch that flips the class moves the maps onto itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -87,7 +89,7 @@ def explanations(classifier, *names):
 
 
 def comparer(after="both", batch_size=16):
-    return Comparer(after, None, 0, batch_size, CleanMaps(64))
+    return Comparer(after, None, 0, batch_size, CleanMaps())
 
 
 def test_the_top_region_moves_onto_the_patch(classifier):
@@ -145,3 +147,31 @@ def test_a_picture_that_did_not_change_has_equal_maps_and_says_so(classifier):
     assert "unmoved" in found.record.flags
     assert found.record.likeness == pytest.approx(1)
     assert all(row.value == row.floor_noise for row in found.record.similarity)
+
+
+def test_clean_maps_are_made_once_for_all_attacks_on_an_image_and_then_forgotten(classifier):
+    (one,) = attacked_images(classifier, 1)
+    cases = tuple(Case(name, {}, payload=(place, None)) for name, place in (("a", 0), ("b", 0), ("other-model", 1)))
+    clean = replace(one.clean, image=replace(one.clean.image, cases=cases))
+    kept, made = CleanMaps(), []
+
+    def explain(images):
+        made.append(len(images))
+        return [["map"] for _ in images]
+
+    for left, case in zip((1, 0), cases[:2], strict=True):
+        assert kept.of([clean, clean], explain) == [["map"], ["map"]]
+        kept.release([replace(one, clean=clean, case=case)])
+        assert len(kept) == left
+    assert made == [1]
+
+
+def test_what_is_kept_long_holds_on_to_no_neighbour_and_no_photograph(classifier):
+    clean = attacked_images(classifier, 4)[2].clean
+    whole = replace(clean, image=replace(clean.image, picture=np.zeros((900, 900, 3), np.uint8)))
+    alone = whole.alone()
+    assert alone.image.picture is None
+    for name in ("pixels", "logits"):
+        mine, shared = getattr(alone, name), getattr(whole, name)
+        assert torch.equal(mine, shared)
+        assert mine.untyped_storage().nbytes() == mine.nbytes < shared.untyped_storage().nbytes()
