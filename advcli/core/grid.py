@@ -41,6 +41,23 @@ def to_grid(pixels: Pixels, images: Pixels, eps: Radii, ball: Ball | None) -> Pi
     return best
 
 
+def snapped(pixels: Pixels) -> Pixels:
+    """Put the rows onto the grid that are on it up to rounding errors, so that the point is its own picture.
+
+    A perturbation in steps of whole levels leads from k / 255 to other levels; what float32 makes of the sums differs
+    from them in the last bit, and the picture would have to be looked at besides the point.
+
+    Args:
+        pixels: (N, 3, H, W) in [0, 1].
+
+    Returns:
+        The same, each row as it is or with every value k / 255.
+    """
+    nearest = _rounded(pixels)
+    near = (pixels - nearest).abs().flatten(1).amax(1) <= SLACK
+    return torch.where(column(near), nearest, pixels) if near.any() else pixels
+
+
 def beyond(pixels: Pixels, images: Pixels, eps: Radii, ball: Ball) -> Floats:
     """By how much (N,) the rows leave their balls; not above 0 where rounding errors alone explain it."""
     # In l1 the rounding errors of all values add up.

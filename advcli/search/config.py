@@ -137,14 +137,6 @@ class AttackConfig:
             return
         if not any(method.eps for method in self.methods) and not self.eps:
             raise UsageError("--eps-space normalized says how --eps is meant", "give --eps, such as --eps 0.03")
-        for method in self.methods:
-            attack = method.build()
-            norm = norm_of(attack)
-            if uses_eps(method) and norm not in (None, "l0", *attack.traits.channels):
-                raise UsageError(
-                    f"{method.name} in {norm} knows one radius for all channels, and --eps-space normalized has three",
-                    "give --eps in pixels without --eps-space, or use --method pgd",
-                )
 
     def _check_surrogate(self) -> None:
         transfers = any(method.name == TRANSFER for method in self.methods)
@@ -201,7 +193,7 @@ class AttackConfig:
                     smallest = None if eps is None else self._resolution(eps, norm, card)
                     seen = surrogate if method.name == TRANSFER else None
                     behind = eps is not None and self._converts(norm)
-                    space = (shares_of(std), max(std)) if behind else (None, None)
+                    space = (_shares(method, norm, std), max(std)) if behind else (None, None)
                     cells.append(Cell(method, norm, eps, target, smallest, seen, *space))
             if self.eps and not uses_eps(method):
                 skipped.append(f"{method.name} has no use for --eps and runs once")
@@ -237,6 +229,21 @@ class AttackConfig:
 
     def _converts(self, norm: Norm | None) -> bool:
         return self.eps_space == "normalized" and norm != "l0"
+
+
+def _shares(method: Method, norm: Norm | None, std: Sequence[float]) -> Shares | None:
+    """Say what of a normalized radius each channel has; none where it is the same in all.
+
+    Raises:
+        UsageError: the attack knows one radius for all channels, and they differ.
+    """
+    shares = shares_of(std)
+    if shares is not None and norm not in (None, *method.build().traits.channels):
+        raise UsageError(
+            f"{method.name} in {norm} knows one radius for all channels, and --eps-space normalized has three",
+            "give --eps in pixels without --eps-space, or use --method pgd",
+        )
+    return shares
 
 
 def uses_eps(method: Method) -> bool:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from advcli.core.grid import snapped
 from advcli.core.rows import Rows
 from advcli.search.held import check_pixels, held, mask_from
 from advcli.search.passes import CountedModel, visible
@@ -50,6 +51,7 @@ def _moved(pool: "Pool", rows: Rows, before: torch.Tensor, model: CountedModel, 
     if model.exhausted.any():  # it moved by gradients that it did not get
         rows.adversarial = torch.where(rows.column(model.exhausted.float()) > 0, before, rows.adversarial)
     check_pixels(attack, rows, rows.adversarial)
+    rows.adversarial = snapped(rows.adversarial)
     return rows.replace(
         age=rows.age + 1,
         forward_passes=rows.forward_passes + model.forward,

@@ -14,6 +14,7 @@ from advcli.attacks.pgd import Pgd
 from advcli.core.attack import norm_of
 from advcli.core.radii import radii, shares_of
 from advcli.errors import UsageError
+from advcli.models.card import Card, Preprocessing
 from advcli.registry import implementation, names, parse_methods
 from advcli.search.config import AttackConfig, uses_eps
 from advcli.search.diagnosis import diagnose
@@ -24,6 +25,10 @@ MEAN, STD = (0.45, 0.5, 0.4), (0.12, 0.25, 0.2)
 SHARES = shares_of(STD)
 ASKED = {"linf": 0.2, "l2": 2.0, "l1": 40.0}  # behind the normalization
 SHORT = {"steps": 4, "restarts": 1, "targets": 2}
+
+
+def card_with(std):
+    return Card("net", "custom", "test", ("a", "b", "c"), Preprocessing((8, 8), 8, mean=MEAN, std=std))
 
 
 class Model:
@@ -179,8 +184,9 @@ def test_a_diagnosis_attacks_in_the_same_ball(trained, norm):
     assert ("black_box_success" in told.figures) == (norm == "linf")  # square has one radius for all channels in l2
 
 
-def test_an_attack_that_knows_one_radius_is_refused_before_anything_is_loaded():
+def test_an_attack_that_knows_one_radius_is_refused_where_channels_differ_and_not_where_they_are_alike():
     refused = []
+    different, alike = (card_with(std) for std in (STD, (0.25, 0.25, 0.25)))
     for name in names("attack"):
         for norm in implementation("attack", name).traits.norms:
             made = implementation("attack", name)
@@ -188,14 +194,17 @@ def test_an_attack_that_knows_one_radius_is_refused_before_anything_is_loaded():
             if name == "transfer" or not (choosing or norm == made.traits.norms[0]):
                 continue
             (method,) = parse_methods("attack", [f"{name}:norm={norm}" if choosing else name], "--method")
-            if not uses_eps(method):
+            if not uses_eps(method) or norm == "l0":
                 continue
             (eps,) = parse_methods("attack", ["pgd:eps=0.1"], "--method")[0].eps
+            config = AttackConfig((method,), (eps,), eps_space="normalized")
+            (cell,), _ = config.cells(alike)
+            assert (cell.shares, cell.unit, cell.eps.value) == (None, 0.25, pytest.approx(0.025))
             if norm in made.traits.channels:
-                AttackConfig((method,), (eps,), eps_space="normalized")
+                assert config.cells(different)[0][0].shares == SHARES
                 continue
             with pytest.raises(UsageError, match=f"{name} in {norm} knows one radius for all channels"):
-                AttackConfig((method,), (eps,), eps_space="normalized")
+                config.cells(different)
             refused.append((name, norm))
     assert ("autoattack", "linf") in refused
     assert ("square", "l2") in refused

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from advcli.core.grid import LEVELS, SLACK, beyond, to_grid
+from advcli.core.grid import LEVELS, SLACK, beyond, snapped, to_grid
 from advcli.core.norms import BALLS
 
 NORMS = sorted(BALLS)
@@ -64,6 +64,18 @@ def test_an_eps_of_whole_levels_is_used_in_full(levels):
         slowly = BALLS["linf"].project(slowly + 0.5 / 255, images, eps)
     saved = to_grid(slowly, images, eps, BALLS["linf"])
     assert torch.equal((saved * 255).round(), ((images * 255).round() + levels).clamp(0, 255))
+
+
+def test_rows_that_moved_by_whole_levels_are_put_onto_the_grid_and_others_stay_as_they_are():
+    images = grid_images(0, count=3, size=16)
+    sums = (images + 8 / 255 * torch.randn(images.shape, generator=torch.Generator().manual_seed(1)).sign()).clamp(0, 1)
+    assert not torch.equal(as_read_back(sums), sums)  # what float32 makes of the sums
+    sums[1, 0, 3, 4] += 1e-4 if sums[1, 0, 3, 4] < 0.5 else -1e-4
+    found = snapped(sums)
+    assert torch.equal(found[1], sums[1])
+    for row in (0, 2):
+        assert torch.equal(as_read_back(found[row]), found[row])
+        assert torch.allclose(found[row], sums[row], rtol=0, atol=SLACK)
 
 
 def test_an_eps_between_levels_rounds_toward_the_image():

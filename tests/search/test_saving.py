@@ -20,9 +20,18 @@ def test_every_row_costs_what_it_needs(on_flat, attacks, levels):
     assert found.rank.tolist() == [2, 2, 0]
     assert found.forward_passes.tolist() == [5, 2, 21]
     assert found.backward_passes.tolist() == [4, 1, 20]
-    assert found.verification_passes.tolist() == [1, 1, 1]
+    assert found.verification_passes.tolist() == [1, 1, 0]  # 86 is a whole level: the point is its own picture
     assert found.steps.tolist() == [4, 1, 20]
     assert (found.distance * 255).tolist() == approx([5.2, 1.3, 26], abs=1e-3)  # of the float point
+
+
+def test_a_point_that_is_its_own_picture_is_not_looked_at_twice(on_flat, attacks, levels):
+    found = on_flat(attacks["Brighten"](2.0), 123, 60)  # whole levels: 125, 127, 129
+    assert levels(found.saved) == approx([129, 100])
+    assert torch.equal(found.pixels, found.saved)
+    assert found.rank.tolist() == [2, 0]
+    assert torch.equal(found.logits, found.saved_logits)
+    assert found.verification_passes.tolist() == [0, 0]
 
 
 def test_what_rounding_undoes_goes_on(on_flat, attacks, levels):
