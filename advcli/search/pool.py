@@ -23,6 +23,7 @@ from advcli.search.outcome import Outcome
 from advcli.search.passes import UNBOUNDED
 from advcli.search.proposing import propose
 from advcli.search.saving import Saving
+from advcli.search.speculating import Speculation
 from advcli.search.stepping import step
 from advcli.search.visiting import CHECKS, Visits, blank
 
@@ -55,6 +56,7 @@ class Pool:
         self.queries = queries
         self.visits = Visits(attack)
         self.saving = Saving(classifier, attack, self.visits)
+        self.speculation = Speculation(classifier)
         self._round = propose if isinstance(attack, Proposing) else step
         self._waiting: deque[tuple[int, Attempt]] = deque()
         self._moving: tuple[Rows, Rows] | None = None

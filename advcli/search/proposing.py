@@ -1,8 +1,9 @@
 """One round of an attack that proposes and accepts: several proposals of each row are looked at together.
 
 The network is shown a block of rows at least, and a short block would be filled with repeats. It is filled with the
-next proposals instead. Each proposal has random numbers of its own, numbered by the row's age, and those behind the
-first accepted one are forgotten, so that the result is the same however many are looked at together.
+next proposals instead, and a few rows with more of them (``Speculation``). Each proposal has random numbers of its own,
+numbered by the row's age, and those behind the first accepted one are forgotten, so that the result is the same however
+many are looked at together.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ def propose(pool: "Pool") -> None:
     """
     rows, kept = pool.moving
     new, old = (~kept.begun).nonzero()[:, 0], kept.begun.nonzero()[:, 0]
-    ahead = max(1, pool.classifier.block // len(rows))
+    ahead = pool.speculation.ahead(len(rows))
     begun = (_chosen_of(rows, old), _chosen_of(kept, old))
     proposals = _Proposals(pool.attack, *begun, ahead) if len(old) else None
     shown = [rows.adversarial[new], *([proposals.pixels] if proposals else [])]
@@ -121,6 +122,7 @@ def _chosen(pool: "Pool", proposals: _Proposals, kept: Rows, logits: Tensor) -> 
     last = allowed.sum(1) - 1
     first = torch.where(stop.view(count, ahead), turns, ahead).amin(1).minimum(last)
     seen = turns <= first[:, None]
+    pool.speculation.learn(int(seen.sum()), int((stop.view(count, ahead) & seen).sum()))
     pixels = proposals.pixels.view(count, ahead, *proposals.pixels.shape[1:])
     pool.visits(rows, kept, pixels, logits.view(count, ahead, -1), seen)
     taken = after if ahead == 1 else after[torch.arange(count, device=logits.device) * ahead + first]
