@@ -1,73 +1,48 @@
 """The same work, ours and the libraries', in turn in one process; prints medians and ratios, asserts nothing.
 
-    python tests/benchmarks/against_libraries.py [--images 128] [--rounds 5] [--data FOLDER]
+    python -m tests.benchmarks.against_libraries [--model FILE --arch NAME --mean … --std …] [--images 128] [--rounds 5]
+                                                 [--data FOLDER] [--only WORD ...]
 
-The network is the built-in one, in fp32, on as many threads as torch takes. Without --data the pictures are cut out of
-scikit-image's photographs. A ratio above 1 says how many times faster we are. Attacks stop at the first success, as on
-the command line; the libraries have no such thing and make all their steps; both reach the same robust accuracy, which
-is printed too.
+The network is the built-in one by default, on as many threads as torch takes. Without --data the pictures are cut out
+of scikit-image's photographs; with it, images that the network gets wrong are left out. A ratio above 1 says how many
+times faster we are. Attacks stop at the first success, as on the command line; the libraries have no such thing and
+make all their steps; both reach the same robust accuracy, which is printed too. "with files" is a whole run of ours,
+from PNG files to records, pictures and report, against the library's attack on tensors in memory.
 """
 
 import argparse
+import itertools
 import statistics
+import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
+from PIL import Image
 
 from advcli.attacks.fgsm import Fgsm
 from advcli.attacks.pgd import Pgd
 from advcli.attributions.grad_cam import grad_cam
 from advcli.attributions.gradient import gradient
 from advcli.attributions.integrated_gradients import integrated_gradients
+from advcli.core.quantities import quantity
 from advcli.core.randomness import key
 from advcli.core.scores import Target
-from advcli.images.datasets import load_labelled
-from advcli.models.classifier import Classifier
+from advcli.engine.attack import AttackCommand
+from advcli.images.finding import find
+from advcli.images.labels import Labels
 from advcli.models.layers import pick_layer
-from advcli.models.loading import ModelRequest, load_network
 from advcli.models.view import View
+from advcli.registry import parse_methods
+from advcli.runs.command import RunConfig
+from advcli.runs.images import ImageConfig
+from advcli.runs.life import run
 from advcli.search.attempt import Attempt
+from advcli.search.config import AttackConfig
 from advcli.search.flow import drive
+from tests.benchmarks.network import add_network, loaded, request_of
 
 EPS = 8 / 255
-
-
-class Plain(torch.nn.Module):
-    """The network as a user of a library would wrap it: normalization inside, nothing folded, nothing frozen."""
-
-    def __init__(self):
-        super().__init__()
-        self.network, self.card = load_network(ModelRequest())
-        how = self.card.preprocessing
-        self.register_buffer("mean", torch.tensor(how.mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(how.std).view(1, 3, 1, 1))
-
-    def forward(self, x):
-        return self.network((x - self.mean) / self.std)
-
-
-def pictures(count, folder):
-    if folder is not None:
-        found = load_labelled([folder], 32)
-        order = np.random.default_rng(0).permutation(len(found))[:count]
-        return torch.from_numpy(found.images[order]).permute(0, 3, 1, 2).float() / 255
-    from PIL import Image
-    from skimage import data
-
-    rng = np.random.default_rng(0)
-    sources = [data.chelsea(), data.coffee(), data.rocket(), data.astronaut()]
-    cut = []
-    for place in range(count):
-        source = sources[place % 4]
-        edge = int(rng.integers(96, 300))
-        top, left = (int(rng.integers(0, side - edge + 1)) for side in source.shape[:2])
-        square = Image.fromarray(source[top : top + edge, left : left + edge]).resize(
-            (32, 32), Image.Resampling.BILINEAR
-        )
-        cut.append(np.asarray(square))
-    return torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2).float() / 255
 
 
 def ours(attack, classifier, images, labels):
@@ -76,6 +51,23 @@ def ours(attack, classifier, images, labels):
         for place in range(len(images))
     ]
     return lambda: statistics.mean(not one.reached_as_saved for one in drive(attempts, batch_size=128))
+
+
+def with_files(text, request, images, folder):
+    """A whole run on files: gives the robust accuracy that its report states."""
+    for place, pixels in enumerate((images * 255).round().byte().permute(0, 2, 3, 1).numpy()):
+        Image.fromarray(pixels).save(folder / f"{place:05}.png")
+    command = AttackCommand(
+        ImageConfig(find([str(folder)]), (request,), Labels("predicted")),
+        AttackConfig(tuple(parse_methods("attack", [text], "--method")), (quantity("8/255", "--eps"),)),
+    )
+    runs = itertools.count()
+
+    def whole():
+        report = run(RunConfig(folder.with_name(f"run-{next(runs)}"), device="cpu"), command)
+        return float(report.summary["unchanged_predictions"])
+
+    return whole
 
 
 def theirs(attack, model, images, labels):
@@ -94,14 +86,13 @@ def foolboxed(attack, model, images, labels):
     return run
 
 
-def contests(images, classifier, plain):
+def contests(request, classifier, plain, images, labels, folder):
     import captum.attr
     import foolbox
     import pytorch_grad_cam
     import torchattacks
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    labels = classifier.logits(images).argmax(1)
     target, layer = Target(labels), pick_layer(classifier, None)
     targets = [ClassifierOutputTarget(int(label)) for label in labels]
     step = EPS / 4
@@ -115,6 +106,11 @@ def contests(images, classifier, plain):
     yield (
         "PGD-40 / torchattacks",
         ours(pgd, classifier, images, labels),
+        theirs(torchattacks.PGD(plain, EPS, step, 40), plain, images, labels),
+    )
+    yield (
+        "PGD-40 with files / torchattacks",
+        with_files("pgd:steps=40,step_size=2/255", request, images, folder),
         theirs(torchattacks.PGD(plain, EPS, step, 40), plain, images, labels),
     )
     yield (
@@ -154,23 +150,25 @@ def timed(work):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=128)
+    add_network(parser, 128)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--data", type=Path)
+    parser.add_argument("--only", nargs="*", default=[""], help="words of the contests' names")
     chosen = parser.parse_args()
-    images = pictures(chosen.images, chosen.data)
-    plain = Plain().eval()
-    network, card = load_network(ModelRequest())
-    classifier = Classifier(network, card)
+    classifier, plain, images, labels = loaded(chosen)
     print(f"{len(images)} images, {torch.get_num_threads()} threads, median of {chosen.rounds} rounds")
-    for name, mine, other in contests(images, classifier, plain):
+    temporary = tempfile.TemporaryDirectory()
+    folder = Path(temporary.name) / "images"
+    folder.mkdir()
+    for name, mine, other in contests(request_of(chosen), classifier, plain, images, labels, folder):
+        if not any(word in name for word in chosen.only):
+            continue
         mine(), other()
         rounds = [(timed(mine), timed(other)) for _ in range(chosen.rounds)]
         a, b = (statistics.median(one[side][0] for one in rounds) for side in (0, 1))
         ratio = statistics.median(one[1][0] / one[0][0] for one in rounds)
         answers = [one if isinstance(one, float) else None for one in (rounds[0][0][1], rounds[0][1][1])]
         robust = f"  robust {answers[0]:.3f} and {answers[1]:.3f}" if None not in answers else ""
-        print(f"{name:32} {a:8.3f} s {b:8.3f} s   {ratio:6.2f} times{robust}", flush=True)
+        print(f"{name:34} {a:8.3f} s {b:8.3f} s   {ratio:6.2f} times{robust}", flush=True)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,14 @@ def add_network(parser, images):
     parser.add_argument("--images", type=int, default=images)
 
 
+def request_of(options):
+    """Say which network the options mean."""
+    mean, std = (tuple(given) if given else None for given in (options.mean, options.std))
+    return ModelRequest(options.model, arch=options.arch, mean=mean, std=std)
+
+
 def loaded(options):
     """Load the network for us and for the libraries, and images with their labels."""
-    mean, std = (tuple(given) if given else None for given in (options.mean, options.std))
-    request = ModelRequest(options.model, arch=options.arch, mean=mean, std=std)
-    network, card = load_network(request)
-    classifier, plain = Classifier(network, card, precision=options.precision), Plain(request).eval()
-    return classifier, plain, *pictures(classifier, options.data, options.images)
+    request = request_of(options)
+    classifier = Classifier(*load_network(request), precision=options.precision)
+    return classifier, Plain(request).eval(), *pictures(classifier, options.data, options.images)
