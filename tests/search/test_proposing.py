@@ -7,6 +7,8 @@ import torch
 
 from advcli.core.attack import Traits
 from advcli.errors import ContractError
+from advcli.models.classifier import Classifier
+from advcli.search.speculating import Speculation
 
 
 def looking_ahead(classifier, proposals):
@@ -38,16 +40,16 @@ def test_a_rejected_proposal_changes_nothing_but_age_and_noise(on_flat, attacks,
             history.append((rows.age.clone(), rows.accepted.clone(), mask))
             return mask
 
-    on_flat(Watched(), *[100] * 16, eps=100, early_exit=False)  # one proposal each at a time
-    assert all(len(age) == 16 for age, _, _ in history)
-    accepted = torch.zeros(16, dtype=torch.int64)
+    on_flat(Watched(), *[100] * 64, eps=100, early_exit=False)  # one proposal each at a time
+    assert all(len(age) == 64 for age, _, _ in history)
+    accepted = torch.zeros(64, dtype=torch.int64)
     rejected = 0
     for turn, (age, counted, mask) in enumerate(history):
         assert (age == max(0, turn - 1)).all()
         assert torch.equal(counted, accepted + 1)
         accepted = torch.where(mask | (turn == 0), counted, accepted)
         rejected += int((~mask).sum())
-    assert rejected > 16
+    assert rejected > 64
 
 
 def test_the_starting_point_is_the_first_proposal(on_flat, attacks):
@@ -129,3 +131,29 @@ def test_rows_that_are_finished_end_between_proposals(on_flat, attacks, brightne
         found = on_flat(Tired(), 20, eps=100, classifier=looking_ahead(brightness, ahead))
         assert found.steps.tolist() == [5]
         assert found.forward_passes.tolist() == [6]
+
+
+def told(classifier, accepted, of=100):
+    """What is known after many rounds in which so many of a hundred proposals were accepted."""
+    speculation = Speculation(classifier)
+    for _ in range(100):
+        speculation.learn(of, accepted)
+    return speculation
+
+
+def test_the_rarer_a_proposal_is_accepted_the_farther_one_looks_ahead(brightness):
+    assert brightness.block == 16
+    rates = (100, 60, 30, 10, 3, 0)
+    ahead = [told(brightness, rate).ahead(1) for rate in rates]
+    assert ahead == sorted(ahead)
+    assert ahead[1] <= 16 < ahead[-1] == 64  # a block holds sixteen at no cost
+    # A block that holds every row once is not filled with repeats, and four blocks are the most.
+    assert [told(brightness, 5).ahead(rows) for rows in (9, 16, 33, 64, 300)] == [
+        pytest.approx(5, abs=2), pytest.approx(3, abs=1), 1, 1, 1
+    ]  # fmt: skip
+
+
+def test_a_large_picture_is_not_looked_at_in_vain(make_card):
+    network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    small, large = (Classifier(network, make_card(3, side)) for side in (32, 224))
+    assert told(large, 20).ahead(9) < told(small, 20).ahead(9)
