@@ -200,7 +200,7 @@ class Classifier:
     @property
     def batch_size(self) -> int:
         """Rows that the network is best shown together."""
-        return self.lanes * self._best(self.lanes) if self.device.type == "cpu" else self.block
+        return (lanes := self.lanes) * self._best(lanes) if self.device.type == "cpu" else self.block
 
     @property
     def lanes(self) -> int:
@@ -257,7 +257,7 @@ class Classifier:
         if given is not None:
             parts = [(part.clone(), len(part)) for part in torch.split(pixels.detach(), list(given))]
             return parts, side_by_side if len(parts) >= self.lanes > 1 else one_by_one
-        lanes = self.lanes
+        lanes = self.lanes if len(pixels) > self.block else 1
         divided = self._sizes(len(pixels), lanes)
         if len(divided) >= lanes > 1 and self._side_by_side is None:
             self._side_by_side = self._is_steady(pixels[: divided[0]])
