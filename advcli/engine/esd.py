@@ -25,7 +25,7 @@ from advcli.runs.command import Case, Drawing, Item, Known, Prepared, Product, R
 from advcli.runs.grid import case_id, numbered
 from advcli.runs.holding import looks
 from advcli.runs.life import run
-from advcli.spectra.pool import Answer, Pool, Request
+from advcli.spectra.pool import Analyzed, Pool, Request
 from advcli.spectra.spectrum import LayerSpectrum
 from advcli.spectra.store import load
 
@@ -197,7 +197,7 @@ class Worker:
             torch.save(state_of(one.request), path)
         return Request(**{**vars(self.request), "path": str(path)})
 
-    def _products(self, item: Item, cases: Sequence[Case], answer: Answer) -> Iterator[Product]:
+    def _products(self, item: Item, cases: Sequence[Case], answer: Analyzed) -> Iterator[Product]:
         stat = looks(item.file) if item.file else None
         analysis = load(answer.stored) if answer.stored else None
         if analysis is None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 
 from advcli.runs.command import Case
 
@@ -36,6 +37,7 @@ def numbered(cases: Sequence[Case]) -> list[Case]:
     return told
 
 
+@lru_cache(maxsize=1 << 12)  # a ledger of many thousand records has a few cases
 def natural(text: str | None) -> tuple[tuple[int, Fraction, str], ...]:
     """Make a sort key in which numbers inside words count as numbers: ``4_255`` before ``16_255``, 0.05 before 0.1."""
     parts = re.findall(r"[0-9]+(?:\.[0-9]+)?|[^0-9]+", text or "")

@@ -50,7 +50,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Analyzed:
     """What came of a request.
 
     Args:
@@ -83,14 +83,14 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def analyze(self, requests: Iterable[tuple[Key, Request]]) -> Iterator[tuple[Key, Answer]]:
+    def analyze(self, requests: Iterable[tuple[Key, Request]]) -> Iterator[tuple[Key, Analyzed]]:
         """Analyze checkpoints, and give each answer as it comes.
 
         Args:
             requests: what each is known by, and what is asked; taken lazily.
         """
         rest = iter(requests)
-        running: dict[Future[Answer], Key] = {}
+        running: dict[Future[Analyzed], Key] = {}
         with ThreadPoolExecutor(self._jobs, "analysis") as threads:
             try:
                 while True:
@@ -104,7 +104,7 @@ class Pool:
                 if running:  # interrupted: do not wait for what nobody will read
                     self.close()
 
-    def ask(self, request: Request) -> Answer:
+    def ask(self, request: Request) -> Analyzed:
         """Analyze one checkpoint, in a process that is free or new."""
         process = self._take()
         try:
@@ -113,11 +113,11 @@ class Pool:
             answer = None
         if answer is None:
             code = process.wait()
-            return Answer(None, f"its analysis ended with exit code {code}", "")
+            return Analyzed(None, f"its analysis ended with exit code {code}", "")
         with self._lock:
             self._free.append(process)
         stored = answer.get("stored")
-        return Answer(Path(stored) if stored else None, answer.get("error"), str(answer.get("log", "")))
+        return Analyzed(Path(stored) if stored else None, answer.get("error"), str(answer.get("log", "")))
 
     def close(self) -> None:
         """End the processes."""
