@@ -30,7 +30,7 @@ class Checkpoint:
         file: of the weights; none for a model by name.
         request: of a model by name; none for a file.
         epoch: number in the file's name; none without one.
-        layers: names of its layers, by depth.
+        layers: names of its layers, in the order of its file.
         error: why it cannot be read; none where it can.
         fingerprint: of a model by name, which no file stands for.
     """
@@ -65,7 +65,7 @@ class Checkpoints:
 
     @property
     def layers(self) -> list[str]:
-        """Names of all layers, each once, by depth."""
+        """Names of all layers, each once, in the order of the files."""
         return list(dict.fromkeys(name for one in self.listed for name in one.layers))
 
     @property

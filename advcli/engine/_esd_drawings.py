@@ -31,13 +31,13 @@ _EDGE = 0.00002  # share of the values beyond either end of a histogram's axis
 
 
 def model_charts(by_item: Rows, known: Mapping[str, Analysis], kind: str) -> dict[str, bytes]:
-    """Draw alpha and norms by depth of the last checkpoint, or of each of a pair; and histograms of three at most."""
+    """Draw alpha and norms by layer of the last checkpoint, or of each of a pair; and histograms of three at most."""
     charts: dict[str, bytes] = {}
     names = list(by_item) if kind == "pair" else list(by_item)[-1:]
     for number, name in enumerate(names):
         ending = f"-{'ab'[number]}" if len(names) > 1 else ""
-        charts[f"alpha{ending}"] = alpha_chart(by_item[name], f"alpha by depth, {name}")
-        charts[f"spectral-norm{ending}"] = norm_chart(by_item[name], f"spectral norm by depth, {name}")
+        charts[f"alpha{ending}"] = alpha_chart(by_item[name], f"alpha by layer, {name}")
+        charts[f"spectral-norm{ending}"] = norm_chart(by_item[name], f"spectral norm by layer, {name}")
     present = list(known)
     shown = [present[place] for place in sorted({0, len(present) // 2, len(present) - 1})] if present else []
     for parameter in ("weight", "bias"):

@@ -92,7 +92,7 @@ def summarize(outlook: Outlook, frame: pd.DataFrame, cases: Mapping[str, Mapping
 
 
 def _rows(found: Checkpoints, frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Turn usable records into rows, by checkpoint in natural order and by depth."""
+    """Turn usable records into rows, by checkpoint in natural order, layers in the order of its file."""
     kept = usable(frame)
     kept = kept[kept["status"].astype(object).eq("ok")]
     order = {one.name: place for place, one in enumerate(found.listed)}

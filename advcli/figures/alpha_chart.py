@@ -1,4 +1,4 @@
-"""Alpha by depth with the authors' bands; spectral norms by depth; two models side by side."""
+"""Alpha by layer with the authors' bands; spectral norms by layer; two models side by side."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,10 +21,10 @@ _MOST_NAMES = 60  # layers, from which every second, third, ... is named
 
 
 def alpha_chart(rows: Sequence[Row], title: str) -> bytes:
-    """Draw alpha of each layer, by depth from top to bottom, over the bands of the authors' reading.
+    """Draw alpha of each layer, from top to bottom in the checkpoint's order, over the bands of the authors' reading.
 
     Args:
-        rows: records of one checkpoint, by depth.
+        rows: records of one checkpoint, in its order.
         title: of the chart.
 
     Returns:
@@ -48,10 +48,10 @@ def alpha_chart(rows: Sequence[Row], title: str) -> bytes:
 
 
 def norm_chart(rows: Sequence[Row], title: str) -> bytes:
-    """Draw the spectral norms of each layer, by depth from top to bottom.
+    """Draw the spectral norms of each layer, from top to bottom in the checkpoint's order.
 
     Args:
-        rows: records of one checkpoint, by depth.
+        rows: records of one checkpoint, in its order.
         title: of the chart.
 
     Returns:

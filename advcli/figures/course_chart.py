@@ -46,7 +46,7 @@ def heat_chart(
     Args:
         course: its axis, curves and phases.
         values: (layers, checkpoints), NaN where it is not known.
-        layers: their names, by depth.
+        layers: their names, in the order of the checkpoints.
         title: of the chart.
         ends: values of the first and the last color; by default the 2nd and 98th percentile.
 

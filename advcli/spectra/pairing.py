@@ -11,7 +11,7 @@ def pairs(first: Sequence[Row], second: Sequence[Row]) -> list[tuple[Row | None,
     """Pair the layers of two models.
 
     Args:
-        first: records of one model, by depth.
+        first: records of one model, in the order of its file.
         second: of the other.
 
     Returns:
@@ -34,7 +34,7 @@ def differences(first: Sequence[Row], second: Sequence[Row]) -> list[dict[str, o
     """Lay paired layers out as a table.
 
     Args:
-        first: records of one model, by depth.
+        first: records of one model, in the order of its file.
         second: of the other.
 
     Returns:
