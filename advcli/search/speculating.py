@@ -31,6 +31,8 @@ class Speculation:
         Args:
             rows: that propose.
         """
+        if self._block == 1:  # nothing is filled up with repeats, and so nothing is looked at in vain
+            return 1
         most = max(1, _BLOCKS * self._block // rows)
         return max(range(1, most + 1), key=lambda ahead: self._worth(rows, ahead))
 

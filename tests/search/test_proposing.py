@@ -153,6 +153,12 @@ def test_the_rarer_a_proposal_is_accepted_the_farther_one_looks_ahead(brightness
     ]  # fmt: skip
 
 
+def test_where_rows_are_shown_one_by_one_no_proposal_is_looked_at_in_vain(brightness):
+    single = copy.copy(brightness)
+    single.block = 1
+    assert [told(single, 0).ahead(rows) for rows in (1, 2, 9)] == [1, 1, 1]
+
+
 def test_a_large_picture_is_not_looked_at_in_vain(make_card):
     network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     small, large = (Classifier(network, make_card(3, side)) for side in (32, 224))
