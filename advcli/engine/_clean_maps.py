@@ -1,6 +1,5 @@
 """Maps of the clean images of a run, made once for all attacks on an image."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 from advcli.engine._attacking import Attacked
@@ -13,7 +12,7 @@ class CleanMaps:
 
     def __init__(self) -> None:
         self._maps: dict[tuple[str, str], list[Explained]] = {}
-        self._explained: Counter[tuple[str, str]] = Counter()
+        self._left: dict[tuple[str, str], int] = {}  # attacks on an image that are still to be explained
 
     def of(
         self, clean: Sequence[Clean], explain: Callable[[Sequence[Clean]], list[list[Explained]]]
@@ -38,10 +37,12 @@ class CleanMaps:
         """
         for one in attacked:
             image, place = _key(one.clean), one.case.payload[0]
-            self._explained[image] += 1
-            if self._explained[image] == sum(case.payload[0] == place for case in one.clean.image.cases):
-                self._maps.pop(image, None)
-                del self._explained[image]
+            if image not in self._left:
+                self._left[image] = sum(case.payload[0] == place for case in one.clean.image.cases)
+            self._left[image] -= 1
+            if not self._left[image]:
+                self._maps.pop(image, None)  # none where every explanation refuses the model
+                del self._left[image]
 
     def __len__(self) -> int:
         """Images whose maps are kept."""

@@ -72,10 +72,10 @@ class Floors:
         """Keep clean maps that belong to the sample."""
         for mine in maps:
             clean = mine[0].clean
-            name = (clean.classifier.card.name, clean.image.item.identity)
-            if name[1] in self._wanted and name not in self._kept:
+            key = (clean.classifier.card.name, clean.image.item.identity)
+            if clean.image.item.identity in self._wanted and key not in self._kept:
                 alone = clean.alone()
-                self._kept[name] = [replace(one, clean=alone, values=one.values.copy()) for one in mine]
+                self._kept[key] = [replace(one, clean=alone, values=one.values.copy()) for one in mine]
 
     def complete(self, cases: Sequence[Case]) -> None:
         """Measure for each model that has no rows yet, and write the table.

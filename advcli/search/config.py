@@ -133,9 +133,8 @@ class AttackConfig:
             raise UsageError(*_misfit(method, target))
 
     def _check_space(self) -> None:
-        if self.eps_space == "pixel":
-            return
-        if not any(method.eps for method in self.methods) and not self.eps:
+        given = self.eps or any(method.eps for method in self.methods)
+        if self.eps_space == "normalized" and not given:
             raise UsageError("--eps-space normalized says how --eps is meant", "give --eps, such as --eps 0.03")
 
     def _check_surrogate(self) -> None:
@@ -173,8 +172,8 @@ class AttackConfig:
             The cells, and a sentence for each combination that makes no sense.
 
         Raises:
-            UsageError: an eps beyond the bound of its norm, a resolution above eps, or a target that the model does not
-                have.
+            UsageError: an eps beyond the bound of its norm, a resolution above eps, a target that the model does not
+                have, or normalized radii that differ by channel for an attack that knows one.
         """
         cells: list[Cell] = []
         skipped: list[str] = []

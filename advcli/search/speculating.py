@@ -1,5 +1,7 @@
 """How many proposals of each row are looked at together: it changes the time of a search, never its result."""
 
+from itertools import accumulate
+
 from advcli.models.classifier import Classifier
 
 _FIRST_GUESS = 0.25  # share of the proposals that are accepted, before any was seen
@@ -34,12 +36,12 @@ class Speculation:
         if self._block == 1:  # nothing is filled up with repeats, and so nothing is looked at in vain
             return 1
         most = max(1, _BLOCKS * self._block // rows)
-        return max(range(1, most + 1), key=lambda ahead: self._worth(rows, ahead))
+        counting = accumulate((1 - self._rate) ** turn for turn in range(most))
+        worth = [
+            count / (max(rows * ahead, self._block) + self._besides) for ahead, count in enumerate(counting, start=1)
+        ]
+        return 1 + worth.index(max(worth))
 
     def learn(self, seen: int, accepted: int) -> None:
         """Take in how many proposals were seen in a round, and how many of them were accepted or ended their row."""
         self._rate += _WEIGHT * (accepted / seen - self._rate)
-
-    def _worth(self, rows: int, ahead: int) -> float:
-        counting = sum((1 - self._rate) ** turn for turn in range(ahead))
-        return counting / (max(rows * ahead, self._block) + self._besides)

@@ -54,7 +54,7 @@ def ours(attack, classifier, images, labels):
 
 
 def with_files(text, request, images, folder):
-    """A whole run on files: gives the robust accuracy that its report states."""
+    """A whole run on files: gives the share of predictions that stand, as its report states it."""
     for place, pixels in enumerate((images * 255).round().byte().permute(0, 2, 3, 1).numpy()):
         Image.fromarray(pixels).save(folder / f"{place:05}.png")
     command = AttackCommand(
@@ -156,19 +156,23 @@ def main():
     chosen = parser.parse_args()
     classifier, plain, images, labels = loaded(chosen)
     print(f"{len(images)} images, {torch.get_num_threads()} threads, median of {chosen.rounds} rounds")
-    temporary = tempfile.TemporaryDirectory()
-    folder = Path(temporary.name) / "images"
-    folder.mkdir()
-    for name, mine, other in contests(request_of(chosen), classifier, plain, images, labels, folder):
-        if not any(word in name for word in chosen.only):
-            continue
-        mine(), other()
-        rounds = [(timed(mine), timed(other)) for _ in range(chosen.rounds)]
-        a, b = (statistics.median(one[side][0] for one in rounds) for side in (0, 1))
-        ratio = statistics.median(one[1][0] / one[0][0] for one in rounds)
-        answers = [one if isinstance(one, float) else None for one in (rounds[0][0][1], rounds[0][1][1])]
-        robust = f"  robust {answers[0]:.3f} and {answers[1]:.3f}" if None not in answers else ""
-        print(f"{name:34} {a:8.3f} s {b:8.3f} s   {ratio:6.2f} times{robust}", flush=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "images"
+        folder.mkdir()
+        for name, mine, other in contests(request_of(chosen), classifier, plain, images, labels, folder):
+            if any(word in name for word in chosen.only):
+                contest(name, mine, other, chosen.rounds)
+
+
+def contest(name, mine, other, count):
+    """Take turns, and print medians and the median ratio."""
+    mine(), other()
+    rounds = [(timed(mine), timed(other)) for _ in range(count)]
+    a, b = (statistics.median(one[side][0] for one in rounds) for side in (0, 1))
+    ratio = statistics.median(one[1][0] / one[0][0] for one in rounds)
+    answers = [one if isinstance(one, float) else None for one in (rounds[0][0][1], rounds[0][1][1])]
+    robust = f"  robust {answers[0]:.3f} and {answers[1]:.3f}" if None not in answers else ""
+    print(f"{name:34} {a:8.3f} s {b:8.3f} s   {ratio:6.2f} times{robust}", flush=True)
 
 
 if __name__ == "__main__":
